@@ -1,0 +1,369 @@
+//! Which events somebody wants: the query language of live views and history.
+//!
+//! `words` match at the start of a token, `"phrases"` anywhere, `-` negates, `field:value` takes comma lists. Fields:
+//! `ns kind type tool agent session project path is took last from to raw`; `/regex/` matches the text.
+
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::event::Time;
+
+/// The largest compiled regular expression, in bytes: enough for any a person types, too little to hurt.
+const REGEX_BYTES_MAX: usize = 256 * 1024;
+
+/// The longest query, in bytes.
+const QUERY_BYTES_MAX: usize = 4096;
+
+/// A query that cannot be understood, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryError(pub String);
+
+impl std::fmt::Display for QueryError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A parsed query: an event is wanted when every term holds.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    terms: Vec<(bool, Term)>,
+}
+
+#[derive(Clone, Debug)]
+enum Term {
+    Word(String),
+    Prefix(String),
+    Phrase(String),
+    Regex(Regex),
+    Field(Field, Vec<String>),
+    IsError,
+    IsNeed,
+    IsOpen,
+    Took { more: bool, ms: u64 },
+    From(Time),
+    To(Time),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    Namespace,
+    Kind,
+    Tool,
+    Agent,
+    Session,
+    Project,
+    Path,
+}
+
+/// An event read back from its JSON, as far as filters ask.
+#[derive(Deserialize)]
+pub struct Subject {
+    time: Time,
+    kind: String,
+    namespace: String,
+    event: String,
+    session_id: Option<String>,
+    agent_id: Option<String>,
+    agent_type: Option<String>,
+    tool_name: Option<String>,
+    tool_use_id: Option<String>,
+    cwd: Option<String>,
+    outcome: Option<String>,
+    duration_ms: Option<u64>,
+    #[serde(default)]
+    summary: String,
+    data: Value,
+}
+
+impl Filter {
+    /// Reads a query. `now` is what `last:15m` counts from.
+    pub fn parse(query: &str, now: Time) -> Result<Filter, QueryError> {
+        if query.len() > QUERY_BYTES_MAX {
+            return Err(QueryError(format!("a query has at most {QUERY_BYTES_MAX} bytes")));
+        }
+        let mut terms = Vec::new();
+        let mut rest = query.trim_start();
+        while !rest.is_empty() {
+            let negated = rest.len() > 1 && rest.starts_with('-');
+            if negated {
+                rest = &rest[1..];
+            }
+            let (term, after) = Filter::term(rest, now)?;
+            if let Some(term) = term {
+                terms.push((negated, term));
+            }
+            rest = after.trim_start();
+        }
+        Ok(Filter { terms })
+    }
+
+    /// Whether it wants everything.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether it wants the event with this JSON. What cannot be read is not wanted.
+    pub fn wants_json(&self, json: &[u8]) -> bool {
+        self.is_empty() || serde_json::from_slice::<Subject>(json).is_ok_and(|subject| self.wants(&subject))
+    }
+
+    /// Whether it wants this event.
+    pub fn wants(&self, subject: &Subject) -> bool {
+        let needs_text = |term: &Term| matches!(term, Term::Word(_) | Term::Prefix(_) | Term::Phrase(_) | Term::Regex(_));
+        let cheap = self.terms.iter().filter(|(_, term)| !needs_text(term));
+        if !cheap.clone().all(|(negated, term)| term.holds(subject, "") != *negated) {
+            return false;
+        }
+        let mut texts = self.terms.iter().filter(|(_, term)| needs_text(term)).peekable();
+        if texts.peek().is_none() {
+            return true;
+        }
+        let text = subject.text();
+        texts.all(|(negated, term)| term.holds(subject, &text) != *negated)
+    }
+
+    fn term(rest: &str, now: Time) -> Result<(Option<Term>, &str), QueryError> {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (phrase, after) = quoted.split_once('"').unwrap_or((quoted, ""));
+            return Ok(((!phrase.is_empty()).then(|| Term::Phrase(fold(phrase))), after));
+        }
+        if let Some(pattern) = rest.strip_prefix('/')
+            && let Some(end) = closing_slash(pattern)
+        {
+            let regex = RegexBuilder::new(&pattern[..end]).case_insensitive(true).size_limit(REGEX_BYTES_MAX).build();
+            let regex = regex.map_err(|error| QueryError(format!("/{}/ is no regular expression: {error}", &pattern[..end])))?;
+            return Ok((Some(Term::Regex(regex)), &pattern[end + 1..]));
+        }
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let term = match word.split_once(':') {
+            Some((field, value)) if !field.is_empty() && !value.is_empty() => match Term::field(field, value, now)? {
+                Some(Some(term)) => Some(term),
+                Some(None) => None,
+                None => Some(Term::Word(fold(word))),
+            },
+            _ => match word.strip_suffix('*') {
+                Some(prefix) if !prefix.is_empty() => Some(Term::Prefix(fold(prefix))),
+                _ => Some(Term::Word(fold(word))),
+            },
+        };
+        Ok((term, after))
+    }
+}
+
+/// Where a regular expression ends: at a slash that white space or the end follows.
+fn closing_slash(pattern: &str) -> Option<usize> {
+    pattern.match_indices('/').map(|(at, _)| at).find(|at| {
+        *at > 0 && pattern[at + 1..].chars().next().is_none_or(char::is_whitespace)
+    })
+}
+
+impl Term {
+    /// `Some(None)` is a field that changes nothing here, `None` is no field at all but a word with a colon in it.
+    fn field(field: &str, value: &str, now: Time) -> Result<Option<Option<Term>>, QueryError> {
+        let list = || value.split(',').filter(|item| !item.is_empty()).map(fold).collect::<Vec<_>>();
+        let named = |field| Ok(Some(Some(Term::Field(field, list()))));
+        match field {
+            "ns" | "namespace" => named(Field::Namespace),
+            "kind" | "type" => named(Field::Kind),
+            "tool" => named(Field::Tool),
+            "agent" => named(Field::Agent),
+            "session" => named(Field::Session),
+            "project" => named(Field::Project),
+            "path" => named(Field::Path),
+            // Only the page merges calls into rows.
+            "raw" => Ok(Some(None)),
+            "is" => match value {
+                "error" => Ok(Some(Some(Term::IsError))),
+                "need" => Ok(Some(Some(Term::IsNeed))),
+                "open" => Ok(Some(Some(Term::IsOpen))),
+                _ => Err(QueryError(format!("is:{value} is unknown; write is:error, is:need or is:open"))),
+            },
+            "took" => {
+                let (more, length) = match (value.strip_prefix('>'), value.strip_prefix('<')) {
+                    (Some(length), _) => (true, length),
+                    (None, Some(length)) => (false, length),
+                    (None, None) => (true, value),
+                };
+                let ms = duration_ms(length).ok_or_else(|| QueryError(format!("took:{value} is no duration; write took:>5s")))?;
+                Ok(Some(Some(Term::Took { more, ms })))
+            }
+            "last" => {
+                let ms = duration_ms(value).ok_or_else(|| QueryError(format!("last:{value} is no duration; write last:15m")))?;
+                Ok(Some(Some(Term::From(Time::from_ms(now.ms().saturating_sub_unsigned(ms))))))
+            }
+            "from" | "to" => {
+                let at = Time::parse(value).ok_or_else(|| {
+                    QueryError(format!("{field}:{value} is no time; write {field}:2026-01-31T14:30:00Z"))
+                })?;
+                Ok(Some(Some(if field == "from" { Term::From(at) } else { Term::To(at) })))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn holds(&self, subject: &Subject, text: &str) -> bool {
+        match self {
+            Term::Word(word) | Term::Prefix(word) => begins_a_token(text, word),
+            Term::Phrase(phrase) => fold(text).contains(phrase.as_str()),
+            Term::Regex(regex) => regex.is_match(text),
+            Term::Field(field, wanted) => subject.field(*field, wanted),
+            Term::IsError => subject.outcome.as_deref() == Some("error") || matches!(subject.kind.as_str(), "turn.failed" | "system.error" | "hook.unreadable"),
+            Term::IsNeed => matches!(subject.kind.as_str(), "permission.requested" | "elicitation.requested"),
+            Term::IsOpen => subject.kind == "tool_call.started",
+            Term::Took { more, ms } => subject.duration_ms.is_some_and(|took| if *more { took > *ms } else { took < *ms }),
+            Term::From(at) => subject.time >= *at,
+            Term::To(at) => subject.time <= *at,
+        }
+    }
+}
+
+impl Subject {
+    fn field(&self, field: Field, wanted: &[String]) -> bool {
+        let is = |value: &Option<String>| value.as_deref().is_some_and(|value| wanted.contains(&fold(value)));
+        let begins = |value: &Option<String>| {
+            value.as_deref().is_some_and(|value| wanted.iter().any(|wanted| fold(value).starts_with(wanted.as_str())))
+        };
+        match field {
+            Field::Namespace => wanted.iter().any(|wanted| wanted.trim_start_matches('/') == self.namespace.trim_start_matches('/')),
+            Field::Kind => wanted.iter().any(|wanted| {
+                *wanted == self.kind || *wanted == self.event || self.kind.split('.').next() == Some(wanted)
+            }),
+            Field::Tool => is(&self.tool_name),
+            Field::Agent => {
+                is(&self.agent_type) || is(&self.agent_id) || (self.agent_id.is_none() && self.agent_type.is_none() && wanted.iter().any(|wanted| wanted == "main"))
+            }
+            Field::Session => begins(&self.session_id),
+            Field::Project => {
+                let project = self.cwd.as_deref().and_then(|cwd| cwd.trim_end_matches('/').rsplit('/').next());
+                is(&project.map(str::to_owned))
+            }
+            Field::Path => {
+                let mut text = String::new();
+                for key in ["file", "file_path", "path"] {
+                    collect(self.data.get(key).unwrap_or(&Value::Null), &mut text);
+                    collect(self.data.get("tool_input").and_then(|input| input.get(key)).unwrap_or(&Value::Null), &mut text);
+                }
+                let text = fold(&text);
+                wanted.iter().any(|wanted| text.contains(wanted.as_str()))
+            }
+        }
+    }
+
+    /// Everything a word can be found in: the summary, the names, and every string of the payload.
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(1024);
+        let names = [&self.session_id, &self.agent_id, &self.agent_type, &self.tool_name, &self.tool_use_id, &self.cwd];
+        for part in [&self.summary, &self.kind, &self.event].into_iter().chain(names.into_iter().flatten()) {
+            text.push_str(part);
+            text.push('\n');
+        }
+        collect(&self.data, &mut text);
+        text
+    }
+}
+
+fn collect(value: &Value, text: &mut String) {
+    match value {
+        Value::String(string) => {
+            text.push_str(string);
+            text.push('\n');
+        }
+        Value::Number(number) => {
+            text.push_str(&number.to_string());
+            text.push('\n');
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, text)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, text)),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Upper and lower case are the same.
+fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+/// Whether a token of `text` begins with `word` (already folded). Tokens begin after anything that is no letter or
+/// digit, and inside `camelCase` at each capital.
+fn begins_a_token(text: &str, word: &str) -> bool {
+    if word.is_empty() {
+        return true;
+    }
+    let folded = fold(text);
+    // Folding keeps byte places for all but a few letters; where it does not, capitals inside words are not seen.
+    let aligned = folded.len() == text.len();
+    folded.match_indices(word).any(|(at, _)| {
+        let before = folded[..at].chars().next_back();
+        let starts_odd = !word.starts_with(char::is_alphanumeric);
+        let fresh = before.is_none_or(|letter| !letter.is_alphanumeric());
+        let capital = aligned
+            && text.is_char_boundary(at)
+            && text[at..].chars().next().is_some_and(char::is_uppercase)
+            && text[..at].chars().next_back().is_some_and(char::is_lowercase);
+        starts_odd || fresh || capital
+    })
+}
+
+/// `500ms`, `5s`, `15m`, `2h`, `7d`; a bare number is seconds.
+fn duration_ms(text: &str) -> Option<u64> {
+    let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().ok()?;
+    let factor = match unit {
+        "ms" => 1.0,
+        "" | "s" => 1e3,
+        "m" | "min" => 6e4,
+        "h" => 3.6e6,
+        "d" => 8.64e7,
+        _ => return None,
+    };
+    let ms = number * factor;
+    (ms.is_finite() && ms >= 0.0).then_some(ms as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wants(query: &str) -> bool {
+        let event = json!({"seq": 1, "time": "2026-11-20T14:31:07.950Z", "recorded_at": "2026-11-20T14:31:07.953Z", "kind": "tool_call.failed",
+            "namespace": "/hook", "event": "post_tool", "session_id": "c01bd4e7-22aa", "agent_type": "Explore", "agent_id": "a4", "tool_name": "Bash",
+            "cwd": "/w/web-shop", "outcome": "error", "duration_ms": 6110, "summary": "exit 1 · pnpm test checkout", "sources": ["hook"],
+            "data": {"tool_input": {"command": "pnpm test checkout"}, "error": "at handleRequest (src/server/hub.rs:41)\nsnake_case \"Ünïcode\""}});
+        Filter::parse(query, Time::parse("2026-11-20T14:40:00Z").unwrap()).unwrap().wants_json(event.to_string().as_bytes())
+    }
+
+    #[test]
+    fn words_are_found_at_the_start_of_tokens() {
+        for query in ["checkout", "CHECK", "hub.rs", "src/server/hub.rs", "handleRequest", "request", "case", "ünï", "check*", "pnpm -absent"] {
+            assert!(wants(query), "{query}");
+        }
+        for query in ["heckout", "absent", "-checkout", "pnpm absent"] {
+            assert!(!wants(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn fields_phrases_times_and_expressions_narrow() {
+        for query in ["tool:Bash,Edit is:error", "ns:hook kind:tool_call", "type:post_tool", "session:c01b", "project:web-shop", "agent:explore",
+            "took:>5s", "last:15m", "\"test checkout\"", "/exit \\d/", "-tool:Read", "from:2026-11-20T14:00:00Z to:2026-11-20T15:00:00Z", "raw:1"] {
+            assert!(wants(query), "{query}");
+        }
+        for query in ["tool:Read", "-is:error", "ns:log", "took:<5s", "last:5m", "\"checkout test\"", "/exit \\d\\d/", "project:shop"] {
+            assert!(!wants(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_means_nothing_says_what_to_write() {
+        let error = |query| Filter::parse(query, Time::from_ms(0)).unwrap_err().0;
+        assert!(error("is:nonsense").contains("is:error"));
+        assert!(error("took:>x").contains("took:>5s"));
+        assert!(error("/(/").contains("regular expression"));
+    }
+}

@@ -1,0 +1,6 @@
+//! Every public message. Serialize is a promise here: each form has a golden file in `contract/` (invariant I8).
+
+pub mod broadcast;
+pub mod history;
+pub mod socketio;
+pub mod websocket;

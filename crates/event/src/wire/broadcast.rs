@@ -1,0 +1,45 @@
+//! The default namespace's three events: `agent_activity`, `file_operation`, `session_update`.
+
+use serde_json::{Value, json};
+
+use crate::event::Event;
+use crate::vocabulary::Kind;
+
+/// The event of the default namespace that `event` goes out as, and its payload; `None` for most.
+pub fn message(event: &Event) -> Option<(&'static str, Value)> {
+    let fact = &event.fact;
+    let name = fact.kind.row().broadcast?;
+    let text = |key: &str| fact.text(key);
+    let payload = match name {
+        "agent_activity" => json!({
+            "agent": text("agent").or(fact.agent_type.as_deref()).or(text("teammate_name")),
+            "action": match fact.kind {
+                Kind::AgentDelegated => "invoked",
+                Kind::AgentStarted => "started",
+                Kind::AgentFinished => "completed",
+                _ => "idle",
+            },
+            "timestamp": fact.time,
+            "session_id": fact.session_id,
+            "agent_id": fact.agent_id,
+            "task": text("task"),
+            "seq": event.seq,
+        }),
+        "file_operation" => json!({
+            "file": fact.data.get("file"),
+            "operation": fact.data.get("operation"),
+            "size": fact.data.get("size"),
+            "timestamp": fact.time,
+            "session_id": fact.session_id,
+            "seq": event.seq,
+        }),
+        _ => json!({
+            "session_id": fact.session_id,
+            "token_usage": fact.data.get("token_usage"),
+            "context_percentage": fact.data.get("context_percentage"),
+            "timestamp": fact.time,
+            "seq": event.seq,
+        }),
+    };
+    Some((name, payload))
+}
