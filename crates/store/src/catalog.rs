@@ -1,0 +1,124 @@
+//! The checkpoint of the live state: a cache that spares the server reading all of history when it starts.
+//!
+//! Anything wrong with it makes it absent, never an error for whoever reads it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use zstd::zstd_safe::CParameter;
+
+use crate::error::StoreError;
+use crate::key::Key;
+use crate::schema;
+use crate::vault;
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS checkpoint (
+    id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, seq INTEGER NOT NULL, state BLOB NOT NULL);";
+
+/// A state never unpacks to more; a larger one is damage.
+const STATE_BYTES_MAX: usize = 1 << 30;
+
+/// `catalog.db`, opened when it is first needed.
+pub(crate) struct Catalog {
+    path: PathBuf,
+    user: Option<Key>,
+    connection: Option<Connection>,
+}
+
+impl Catalog {
+    pub(crate) fn new(path: PathBuf, user: Option<Key>) -> Catalog {
+        Catalog { path, user, connection: None }
+    }
+
+    /// Puts a state in place of the one before.
+    pub(crate) fn save(&mut self, epoch: &str, seq: u64, state: &[u8]) -> Result<(), StoreError> {
+        let packed = pack(state).map_err(|source| StoreError::Io {
+            action: "compressing a checkpoint for",
+            path: self.path.clone(),
+            source,
+        })?;
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.open_or_replace()?,
+        };
+        let sql = "INSERT OR REPLACE INTO checkpoint (id, epoch, seq, state) VALUES (1, ?1, ?2, ?3)";
+        let saved = connection.execute(sql, params![epoch, seq as i64, packed]);
+        saved.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// The state last saved in this folder, if it is there and whole.
+    pub(crate) fn load(&mut self, epoch: &str) -> Option<(u64, Vec<u8>)> {
+        if self.connection.is_none() {
+            if !self.path.exists() {
+                return None;
+            }
+            self.connection = self.open().ok();
+        }
+        let sql = "SELECT seq, state FROM checkpoint WHERE id = 1 AND epoch = ?1";
+        let row = self
+            .connection
+            .as_ref()?
+            .query_row(sql, [epoch], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))
+            .optional();
+        match row {
+            Ok(row) => row.and_then(|(seq, packed)| Some((seq as u64, unpack(&packed)?))),
+            Err(_) => {
+                self.connection = None;
+                None
+            }
+        }
+    }
+
+    /// Empties the log into the file.
+    pub(crate) fn close(&mut self) {
+        self.connection = None;
+    }
+
+    /// Opens the file; one that cannot be opened is thrown away: it is only a cache.
+    fn open_or_replace(&self) -> Result<Connection, StoreError> {
+        if let Ok(connection) = self.open() {
+            return Ok(connection);
+        }
+        let name = self.path.as_os_str();
+        let beside = |suffix: &str| {
+            let mut name = name.to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        for path in [self.path.clone(), beside("-wal"), beside("-shm"), vault::path_of(&self.path)] {
+            let _ = fs::remove_file(path);
+        }
+        self.open()
+    }
+
+    fn open(&self) -> Result<Connection, StoreError> {
+        let key = match &self.user {
+            Some(user) => match vault::load(&self.path, Some(user))? {
+                Some(key) => Some(key),
+                None => Some(vault::create(&self.path, user)?),
+            },
+            None => None,
+        };
+        let connection = schema::open_writer(&self.path, key.as_ref(), 256)?;
+        // A crash may lose the last states: then the one before serves, or none.
+        let setup = connection.execute_batch(&format!("PRAGMA synchronous = NORMAL; {TABLE}"));
+        setup.map_err(|source| StoreError::Sql { action: "opening", path: self.path.clone(), source })?;
+        Ok(connection)
+    }
+}
+
+fn pack(state: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(1)?;
+    // An unencrypted file has no other check of its bytes.
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    compressor.compress(state)
+}
+
+fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
+    let bytes = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten()?;
+    let bytes = usize::try_from(bytes).ok().filter(|bytes| *bytes <= STATE_BYTES_MAX)?;
+    zstd::bulk::decompress(packed, bytes).ok()
+}

@@ -1,0 +1,276 @@
+//! The day files of a folder: their names, their number ranges, the connections for reading them, and the lock.
+
+use std::cell::RefCell;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::codec::Unpacker;
+use crate::error::StoreError;
+use crate::key::Key;
+use crate::schema;
+use crate::vault::{self, FileKey};
+
+/// Connections for reading that are kept open between uses: enough for a few pages at once on today's file.
+const IDLE_CONNECTIONS_MAX: usize = 6;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Days that a four-digit year can name, counted from 1970-01-01.
+const DAYS: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
+
+/// What the writer and all readers share.
+pub(crate) struct Folder {
+    /// Opens the keys of older files when they are read.
+    user: Option<Key>,
+    cache_kib: u32,
+    /// Oldest first, never empty once the writer has opened.
+    files: Mutex<Vec<Arc<DayFile>>>,
+    /// Most recently used last.
+    idle: Mutex<Vec<(i64, Opened)>>,
+    /// One more than the last committed number.
+    seq_next: AtomicU64,
+}
+
+/// An open file, for one reader at a time.
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) unpacker: RefCell<Unpacker>,
+}
+
+/// One day's file.
+pub(crate) struct DayFile {
+    /// Days since 1970-01-01.
+    pub(crate) day: i64,
+    pub(crate) path: PathBuf,
+    key: OnceLock<Option<FileKey>>,
+    seq_first: OnceLock<u64>,
+}
+
+impl DayFile {
+    pub(crate) fn new(dir: &Path, day: i64) -> DayFile {
+        let path = dir.join(format!("events-{}.db", date(day)));
+        DayFile { day, path, key: OnceLock::new(), seq_first: OnceLock::new() }
+    }
+
+    /// The file's key, unwrapped once; `None` when it is not encrypted.
+    pub(crate) fn key(&self, user: Option<&Key>) -> Result<Option<&FileKey>, StoreError> {
+        if self.key.get().is_none() {
+            let _ = self.key.set(vault::load(&self.path, user)?);
+        }
+        Ok(self.key.get().and_then(Option::as_ref))
+    }
+
+    pub(crate) fn knows_seq_first(&self, seq: u64) {
+        let _ = self.seq_first.set(seq);
+    }
+
+    /// Names this file in an error of SQLite.
+    pub(crate) fn sql(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+        let path = self.path.clone();
+        move |source| StoreError::Sql { action, path: path.clone(), source }
+    }
+}
+
+impl Folder {
+    pub(crate) fn new(user: Option<Key>, cache_kib: u32, files: Vec<Arc<DayFile>>, seq_next: u64) -> Folder {
+        let files = Mutex::new(files);
+        Folder { user, cache_kib, files, idle: Mutex::default(), seq_next: AtomicU64::new(seq_next) }
+    }
+
+    pub(crate) fn user(&self) -> Option<&Key> {
+        self.user.as_ref()
+    }
+
+    pub(crate) fn seq_next(&self) -> u64 {
+        self.seq_next.load(Ordering::Acquire)
+    }
+
+    /// Tells readers what is committed.
+    pub(crate) fn committed(&self, seq_next: u64) {
+        self.seq_next.store(seq_next, Ordering::Release);
+    }
+
+    /// The day files, oldest first.
+    pub(crate) fn files(&self) -> Vec<Arc<DayFile>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn add(&self, file: Arc<DayFile>) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+    }
+
+    /// The first number that belongs into a file.
+    pub(crate) fn seq_first_of(&self, file: &DayFile) -> Result<u64, StoreError> {
+        if let Some(seq) = file.seq_first.get() {
+            return Ok(*seq);
+        }
+        let meta = self.read(file, |opened| schema::read_meta(&opened.connection).map_err(file.sql("reading")))?;
+        Ok(*file.seq_first.get_or_init(|| meta.seq_first))
+    }
+
+    /// The file that a number belongs into; `None` if it is older than all of them.
+    pub(crate) fn file_of(&self, seq: u64) -> Result<Option<Arc<DayFile>>, StoreError> {
+        for file in self.files().into_iter().rev() {
+            if seq >= self.seq_first_of(&file)? {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads from a file, through a connection that is kept for the next time.
+    pub(crate) fn read<T>(
+        &self,
+        file: &DayFile,
+        read: impl FnOnce(&Opened) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let opened = match self.take_idle(file.day) {
+            Some(opened) => opened,
+            None => self.open(file)?,
+        };
+        let outcome = read(&opened);
+        // What failed is not trusted again.
+        if outcome.is_ok() {
+            self.put_idle(file.day, opened);
+        }
+        outcome
+    }
+
+    fn open(&self, file: &DayFile) -> Result<Opened, StoreError> {
+        let connection = schema::open_reader(&file.path, file.key(self.user())?, self.cache_kib)?;
+        let dictionary = schema::read_dictionary(&connection).map_err(file.sql("reading"))?;
+        let unpacker = Unpacker::new(&dictionary).map_err(|source| StoreError::Io {
+            action: "preparing to read",
+            path: file.path.clone(),
+            source,
+        })?;
+        Ok(Opened { connection, unpacker: RefCell::new(unpacker) })
+    }
+
+    fn take_idle(&self, day: i64) -> Option<Opened> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = idle.iter().rposition(|(of, _)| *of == day)?;
+        Some(idle.remove(at).1)
+    }
+
+    fn put_idle(&self, day: i64, opened: Opened) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push((day, opened));
+        let dropped = (idle.len() > IDLE_CONNECTIONS_MAX).then(|| idle.remove(0));
+        drop(idle);
+        drop(dropped);
+    }
+
+    /// Closes the connections that nobody uses.
+    pub(crate) fn close_idle(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(idle);
+    }
+}
+
+/// Creates the folder, for its user alone, if it is not there.
+pub(crate) fn create(dir: &Path) -> Result<(), StoreError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| StoreError::Io { action: "creating the folder", path: dir.to_owned(), source })
+}
+
+/// Takes the folder for this process, until the file is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("store.lock");
+    let failed = |action| {
+        let path = path.clone();
+        move |source| StoreError::Io { action, path, source }
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed("opening the lock"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.take(20).read_to_string(&mut holder);
+            let holder = if holder.trim().is_empty() { "unknown".to_owned() } else { holder.trim().to_owned() };
+            return Err(StoreError::Locked { dir: dir.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed("locking")(source)),
+    }
+    // Only for people: the lock counts, not the number. So a full disk does not matter here.
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+/// The days there are files of, oldest first.
+pub(crate) fn days(dir: &Path) -> Result<Vec<i64>, StoreError> {
+    let failed = |source: io::Error| StoreError::Io { action: "reading the folder", path: dir.to_owned(), source };
+    let mut days = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let name = name.to_string_lossy();
+        let day = name.strip_prefix("events-").and_then(|rest| rest.strip_suffix(".db")).and_then(parse_date);
+        days.extend(day);
+    }
+    days.sort_unstable();
+    Ok(days)
+}
+
+/// The UTC day of a moment, in days since 1970-01-01.
+pub(crate) fn day_of(now_ms: i64) -> i64 {
+    now_ms.div_euclid(DAY_MS).clamp(*DAYS.start(), *DAYS.end())
+}
+
+/// `2026-11-20` for a day. After Howard Hinnant's `civil_from_days`.
+fn date(day: i64) -> String {
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day_of_month:02}")
+}
+
+/// The day of `2026-11-20`; `None` for anything that [`date`] would not write.
+fn parse_date(text: &str) -> Option<i64> {
+    let mut parts = text.split('-');
+    let mut number = || parts.next().and_then(|part| part.parse::<i64>().ok());
+    let (year, month, day_of_month) = (number()?, number()?, number()?);
+    let year_from_march = if month <= 2 { year - 1 } else { year };
+    let era = year_from_march.div_euclid(400);
+    let year_of_era = year_from_march.rem_euclid(400);
+    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day_of_month - 1;
+    let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
+    let day = era * 146_097 + of_era - 719_468;
+    (DAYS.contains(&day) && date(day) == text).then_some(day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_named_by_its_date_and_found_by_its_name() {
+        assert_eq!(date(day_of(0)), "1970-01-01");
+        assert_eq!(date(day_of(1_795_185_067_950)), "2026-11-20");
+        assert_eq!(date(day_of(-1)), "1969-12-31");
+        for day in (*DAYS.start()..*DAYS.end()).step_by(97) {
+            assert_eq!(parse_date(&date(day)), Some(day), "{}", date(day));
+        }
+        assert_eq!(parse_date("2026-13-01"), None);
+        assert_eq!(parse_date("2026-02-30"), None);
+        assert_eq!(parse_date("backup"), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! Where events are kept: encrypted SQLite files, one for each UTC day, in one folder.
+//!
+//! A wall, because it is the only room that knows SQL and the disk. It is blocking, knows nothing of what an event
+//! means, and is handed the time. One thread owns the [`Store`], which writes; any number of threads read through
+//! clones of its [`Reader`], which see what is committed and never hold the writer up.
+//!
+//! # Layout
+//!
+//! * [`Store`] (`writer.rs`): open, write a [`Batch`] in one transaction, roll over to the next day
+//! * [`Reader`] (`reader.rs`, `page.rs`): one event, its withheld bodies, a page of history
+//! * [`key`]: the user's key; `vault.rs`: the key of each file, wrapped by the user's
+//! * `folder.rs`: the day files, their names and number ranges, the lock; `schema.rs`: what is in one
+//! * `heads.rs`: what a filter can ask for of an event, and the blocks that let it skip; `codec.rs`: payloads on disk
+//! * `catalog.rs`: the checkpoint of the live state, a cache
+//!
+//! # Files
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `events-2026-11-20.db` (`-wal`, `-shm`) | the events committed on that day, a contiguous range of numbers |
+//! | `events-2026-11-20.key` | its random key, wrapped by the user's; absent when the store is not encrypted |
+//! | `catalog.db`, `catalog.key` | a cache; may be deleted while nothing runs |
+//! | `store.lock` | locked by the process that writes, and its pid |
+
+mod batch;
+mod catalog;
+mod codec;
+mod error;
+mod folder;
+mod heads;
+pub mod key;
+mod page;
+mod reader;
+mod schema;
+mod vault;
+mod writer;
+
+pub use batch::{Batch, Record};
+pub use error::StoreError;
+pub use key::Key;
+pub use page::{Direction, Page, PageQuery};
+pub use reader::{Found, Known, Reader};
+pub use writer::{Options, Store};

@@ -1,0 +1,208 @@
+//! A page of history: newest or oldest first, filtered, within a time budget.
+
+use std::ops::{ControlFlow, RangeInclusive};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::error::StoreError;
+use crate::folder::{DayFile, Folder};
+use crate::heads::{self, Filter, Head, Scan};
+use crate::reader::{self, Payload};
+
+/// Which way a page runs, and from where. Both numbers are exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Newest first.
+    Newest {
+        /// Only events below this number.
+        before: Option<u64>,
+    },
+    /// Oldest first.
+    Oldest {
+        /// Only events above this number.
+        after: u64,
+    },
+}
+
+/// What a page is asked for. Lists mean "one of these"; an empty list means "any".
+#[derive(Clone, Debug)]
+pub struct PageQuery {
+    /// Which way, from where.
+    pub direction: Direction,
+    /// Events wanted, at least 1.
+    pub limit: usize,
+    /// Kinds, as `tool_call.finished`.
+    pub kinds: Vec<String>,
+    /// Namespaces, as `/hook`.
+    pub namespaces: Vec<String>,
+    /// Sessions.
+    pub sessions: Vec<String>,
+    /// Subagents.
+    pub agents: Vec<String>,
+    /// Tools.
+    pub tools: Vec<String>,
+    /// Earliest time of the event, inclusive, in milliseconds since 1970.
+    pub time_from_ms: Option<i64>,
+    /// Latest time of the event, inclusive, in milliseconds since 1970.
+    pub time_to_ms: Option<i64>,
+    /// Errors only.
+    pub errors_only: bool,
+    /// When to stop looking and give what was found.
+    pub deadline: Instant,
+}
+
+impl PageQuery {
+    /// Everything, in this direction.
+    pub fn new(direction: Direction, limit: usize, deadline: Instant) -> PageQuery {
+        PageQuery {
+            direction,
+            limit,
+            kinds: Vec::new(),
+            namespaces: Vec::new(),
+            sessions: Vec::new(),
+            agents: Vec::new(),
+            tools: Vec::new(),
+            time_from_ms: None,
+            time_to_ms: None,
+            errors_only: false,
+            deadline,
+        }
+    }
+}
+
+/// Some events, and where to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The public JSON of each event, in the order asked for.
+    pub events: Vec<Bytes>,
+    /// The number to go on from (as `before` or `after`); absent when there is no more.
+    pub next: Option<u64>,
+    /// Whether the deadline ended the search: there may be more, from `next` on.
+    pub partial: bool,
+}
+
+/// Reads a page, file by file.
+pub(crate) fn read(
+    folder: &Folder,
+    query: &PageQuery,
+    matches: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<Page, StoreError> {
+    let seq_next = folder.seq_next();
+    let (newest_first, wanted) = match query.direction {
+        Direction::Newest { before } => (true, 1..=before.unwrap_or(u64::MAX).min(seq_next).saturating_sub(1)),
+        Direction::Oldest { after } => (false, after.saturating_add(1)..=seq_next - 1),
+    };
+    let newest_files = newest_first_ranges(folder, seq_next, wanted.clone());
+    let ranges: Box<dyn Iterator<Item = Result<Held, StoreError>>> = if newest_first {
+        Box::new(newest_files)
+    } else {
+        let mut oldest_files: Vec<_> = newest_files.collect();
+        oldest_files.reverse();
+        Box::new(oldest_files.into_iter())
+    };
+    let mut page = Page::default();
+    for range in ranges {
+        let (file, held) = range?;
+        let range = *held.start().max(wanted.start())..=*held.end().min(wanted.end());
+        let at_end = if newest_first { *range.start() } else { *range.end() };
+        let (scan, last) = read_file(folder, &file, query, range, newest_first, &mut page, matches)?;
+        let reached = match scan {
+            Scan::Done if !query.is_late() => continue,
+            Scan::Done => at_end,
+            Scan::Stopped => last,
+            Scan::Late(seq) => seq,
+        };
+        let is_last = if newest_first { reached <= 1 } else { reached >= *wanted.end() };
+        page.next = (!is_last).then_some(reached);
+        page.partial = !is_last && scan != Scan::Stopped;
+        return Ok(page);
+    }
+    Ok(page)
+}
+
+impl PageQuery {
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}
+
+/// A file, and the numbers it holds.
+type Held = (Arc<DayFile>, RangeInclusive<u64>);
+
+/// The files that hold something of `wanted`, newest first. Opens each only when it is its turn.
+fn newest_first_ranges(
+    folder: &Folder,
+    seq_next: u64,
+    wanted: RangeInclusive<u64>,
+) -> impl Iterator<Item = Result<Held, StoreError>> {
+    let mut files = folder.files();
+    let mut end = seq_next;
+    std::iter::from_fn(move || {
+        while end > *wanted.start() && !wanted.is_empty() {
+            let file = files.pop()?;
+            let first = match folder.seq_first_of(&file) {
+                Ok(first) => first,
+                Err(error) => return Some(Err(error)),
+            };
+            let held = first..=end - 1;
+            end = end.min(first);
+            if first <= *wanted.end() && !held.is_empty() {
+                return Some(Ok((file, held)));
+            }
+        }
+        None
+    })
+}
+
+/// Adds what one file has; also gives the number of the last event added.
+fn read_file(
+    folder: &Folder,
+    file: &DayFile,
+    query: &PageQuery,
+    range: RangeInclusive<u64>,
+    newest_first: bool,
+    page: &mut Page,
+    matches: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<(Scan, u64), StoreError> {
+    let mut last = 0;
+    let scan = folder.read(file, |opened| {
+        let connection = &opened.connection;
+        let reading = file.sql("reading");
+        let Some(filter) = Filter::new(connection, query).map_err(&reading)? else { return Ok(Scan::Done) };
+        let mut visit = |head: &Head| {
+            let json = reader::payload(opened, file, Payload::Body, head.seq)?;
+            if let Some(json) = json.filter(|json| matches(json)) {
+                page.events.push(json);
+                last = head.seq;
+            }
+            let is_full = page.events.len() >= query.limit.max(1);
+            Ok::<_, Failure>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        let scan = heads::scan(connection, &filter, range, newest_first, Some(query.deadline), &mut visit);
+        scan.map_err(|failure| match failure {
+            Failure::Sql(source) => reading(source),
+            Failure::Store(error) => error,
+        })
+    })?;
+    Ok((scan, last))
+}
+
+/// Tells SQLite's own failures, which do not know their file yet, from the rest.
+enum Failure {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(source: rusqlite::Error) -> Failure {
+        Failure::Sql(source)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Store(error)
+    }
+}

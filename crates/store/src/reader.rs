@@ -1,0 +1,163 @@
+//! Reading what is committed, from any thread.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::StoreError;
+use crate::folder::{DayFile, Folder, Opened};
+use crate::heads::{self, Filter};
+use crate::page::{self, Page, PageQuery};
+
+/// A handle for reading; clone it for each thread. Sees committed events only, and never holds the writer up.
+#[derive(Clone)]
+pub struct Reader {
+    folder: Arc<Folder>,
+}
+
+/// What there is under a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The event's public JSON.
+    Event(Bytes),
+    /// There was one.
+    Gone {
+        /// Why it is not there any more.
+        reason: String,
+    },
+    /// There never was one.
+    Unknown,
+}
+
+/// A fact that is stored, for telling whether another door tells it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// [`Record::identity`](crate::Record::identity), never 0.
+    pub identity: u64,
+    /// The door that told it first.
+    pub source: String,
+    /// The event's number.
+    pub seq: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(folder: Arc<Folder>) -> Reader {
+        Reader { folder }
+    }
+
+    /// The event under a number.
+    pub fn get(&self, seq: u64) -> Result<Found, StoreError> {
+        if seq == 0 || seq >= self.folder.seq_next() {
+            return Ok(Found::Unknown);
+        }
+        let Some(file) = self.folder.file_of(seq)? else {
+            return Ok(Found::Gone { reason: "its day has been removed from the store".to_owned() });
+        };
+        let event = self.folder.read(&file, |opened| payload(opened, &file, Payload::Body, seq))?;
+        Ok(match event {
+            Some(json) => Found::Event(json),
+            None => Found::Gone { reason: "it has been deleted, or its day has been removed".to_owned() },
+        })
+    }
+
+    /// The bodies withheld from an event's JSON, if it has any.
+    pub fn content(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        let Some(file) = self.folder.file_of(seq)? else { return Ok(None) };
+        self.folder.read(&file, |opened| payload(opened, &file, Payload::Content, seq))
+    }
+
+    /// The events that fit `query` and that `matches` accepts when it is shown their JSON.
+    pub fn page(&self, query: &PageQuery, matches: &mut dyn FnMut(&[u8]) -> bool) -> Result<Page, StoreError> {
+        page::read(&self.folder, query, matches)
+    }
+
+    /// The last `limit` facts of a session that have an identity, newest first.
+    pub fn identities(&self, session: &str, limit: usize) -> Result<Vec<Known>, StoreError> {
+        let mut known = Vec::new();
+        for file in self.folder.files().into_iter().rev() {
+            if known.len() < limit {
+                self.folder
+                    .read(&file, |opened| identities_in(&opened.connection, &file, session, limit, &mut known))?;
+            }
+        }
+        Ok(known)
+    }
+
+    /// The lowest number that can still be there; one more than [`Reader::seq_last`] when there is none.
+    ///
+    /// When the oldest file cannot be read, the lowest of those that can.
+    pub fn seq_first(&self) -> u64 {
+        let files = self.folder.files();
+        files.iter().find_map(|file| self.folder.seq_first_of(file).ok()).unwrap_or_else(|| self.folder.seq_next())
+    }
+
+    /// The highest committed number, 0 for none.
+    pub fn seq_last(&self) -> u64 {
+        self.folder.seq_next() - 1
+    }
+}
+
+/// Which payload of an event.
+#[derive(Clone, Copy)]
+pub(crate) enum Payload {
+    /// The public JSON.
+    Body,
+    /// What was withheld from it.
+    Content,
+}
+
+/// Reads a payload; `None` if there is none under this number.
+pub(crate) fn payload(opened: &Opened, file: &DayFile, which: Payload, seq: u64) -> Result<Option<Bytes>, StoreError> {
+    let sql = match which {
+        Payload::Body => "SELECT codec, json FROM bodies WHERE seq = ?1",
+        Payload::Content => "SELECT codec, json FROM contents WHERE seq = ?1",
+    };
+    let reading = file.sql("reading");
+    let mut statement = opened.connection.prepare_cached(sql).map_err(&reading)?;
+    let mut unpacker = opened.unpacker.borrow_mut();
+    let unpacked = statement
+        .query_row([seq as i64], |row| Ok(unpacker.unpack(row.get(0)?, row.get_ref(1)?)))
+        .optional()
+        .map_err(&reading)?;
+    match unpacked {
+        None => Ok(None),
+        Some(Ok(json)) => Ok(Some(json.into())),
+        Some(Err(problem)) => Err(StoreError::Damaged { path: file.path.clone(), seq, problem }),
+    }
+}
+
+fn identities_in(
+    connection: &Connection,
+    file: &DayFile,
+    session: &str,
+    limit: usize,
+    known: &mut Vec<Known>,
+) -> Result<(), StoreError> {
+    let reading = file.sql("reading");
+    let Some(filter) = Filter::of_session(connection, session).map_err(&reading)? else { return Ok(()) };
+    let seq_highest: Option<i64> =
+        connection.query_row("SELECT max(seq) FROM heads", [], |row| row.get(0)).map_err(&reading)?;
+    let seq_lowest: Option<i64> =
+        connection.query_row("SELECT min(seq) FROM heads", [], |row| row.get(0)).map_err(&reading)?;
+    let (Some(low), Some(high)) = (seq_lowest, seq_highest) else { return Ok(()) };
+    let mut sources: HashMap<u32, String> = HashMap::new();
+    let mut visit = |head: &heads::Head| -> rusqlite::Result<ControlFlow<()>> {
+        if head.identity == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let source = match sources.get(&head.source) {
+            Some(source) => source.clone(),
+            None => {
+                let source = heads::name_of(connection, head.source)?;
+                sources.entry(head.source).or_insert(source).clone()
+            }
+        };
+        known.push(Known { identity: head.identity, source, seq: head.seq });
+        Ok(if known.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    };
+    heads::scan(connection, &filter, low as u64..=high as u64, true, None, &mut visit).map_err(&reading)?;
+    Ok(())
+}

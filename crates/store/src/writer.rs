@@ -1,0 +1,348 @@
+//! The single writer.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::batch::Batch;
+use crate::catalog::Catalog;
+use crate::codec::Packer;
+use crate::error::StoreError;
+use crate::folder::{self, DayFile, Folder, Opened};
+use crate::heads::{Block, HeadWriter, Names};
+use crate::key::{self, Key};
+use crate::reader::Reader;
+use crate::schema::{self, Meta};
+use crate::vault;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether files are encrypted. An existing folder keeps what it is: a difference is an error.
+    pub encrypted: bool,
+    /// Memory for the writer's pages, in KiB. Each idle reader takes at most a quarter of it.
+    pub page_cache_kib: u32,
+    /// Largest size of a day's file in bytes, 0 for no limit. Reaching it fails like a full disk.
+    pub file_bytes_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { encrypted: true, page_cache_kib: 2_048, file_bytes_max: 0 }
+    }
+}
+
+/// The single writer of a folder; owned by one thread.
+pub struct Store {
+    dir: PathBuf,
+    options: Options,
+    folder: Arc<Folder>,
+    epoch: String,
+    /// The newest day's file; the only one that gets events.
+    file: Arc<DayFile>,
+    connection: Connection,
+    /// What the writer remembers of the file; `None` after a failure, when it has to be read back.
+    tail: Option<Tail>,
+    seq_next: u64,
+    packer: Packer,
+    catalog: Catalog,
+    /// Holds the folder. Last, so that it is let go when everything else is closed.
+    _lock: File,
+}
+
+struct Tail {
+    names: Names,
+    block: Block,
+}
+
+impl Store {
+    /// Opens the folder, creates it if need be, and takes its lock.
+    ///
+    /// Today's file is made at the first write of the day, except in an empty folder. A wrong key, an unencrypted
+    /// folder where an encrypted one is asked for, and files of a newer release are errors that change nothing.
+    pub fn open(dir: &Path, key: Option<&Key>, options: Options, now_ms: i64) -> Result<Store, StoreError> {
+        let key = key.filter(|_| options.encrypted);
+        if options.encrypted && key.is_none() {
+            return Err(StoreError::KeyMissing { path: dir.to_owned() });
+        }
+        folder::create(dir)?;
+        let lock = folder::lock(dir)?;
+        let mut days = folder::days(dir)?;
+        if days.is_empty() {
+            days.push(folder::day_of(now_ms));
+        }
+        let files: Vec<_> = days.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
+        let file = Arc::clone(&files[files.len() - 1]);
+        let before = files.len().checked_sub(2).map(|at| Arc::clone(&files[at]));
+        let folder = Folder::new(key.cloned(), options.page_cache_kib / 4, files, 1);
+        let mut connection = open_day(&file, key, &options)?;
+        if !schema::is_initialised(&connection).map_err(file.sql("reading"))? {
+            // Nothing is in it: it is new, or the process died while it was being made.
+            let meta = match before {
+                Some(before) => {
+                    let read = |opened: &Opened| schema::read_meta(&opened.connection).map_err(before.sql("reading"));
+                    starting(folder.read(&before, read)?)
+                }
+                None => Meta {
+                    epoch: key::encode_hex(&key::random::<16>()?),
+                    seq_first: 1,
+                    seq_next: 1,
+                    positions: Vec::new(),
+                },
+            };
+            schema::initialise(&mut connection, &meta).map_err(file.sql("initialising"))?;
+            sync_folder(&file)?;
+        }
+        let meta = schema::read_meta(&connection).map_err(file.sql("reading"))?;
+        file.knows_seq_first(meta.seq_first);
+        folder.committed(meta.seq_next);
+        let packer = packer_of(&file, &connection)?;
+        Ok(Store {
+            catalog: Catalog::new(dir.join("catalog.db"), key.cloned()),
+            dir: dir.to_owned(),
+            options,
+            folder: Arc::new(folder),
+            epoch: meta.epoch,
+            file,
+            connection,
+            tail: None,
+            seq_next: meta.seq_next,
+            packer,
+            _lock: lock,
+        })
+    }
+
+    /// The random id of this folder, made once: 32 hexadecimal digits.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// The number that the next event gets; at least 1.
+    pub fn next_seq(&self) -> u64 {
+        self.seq_next
+    }
+
+    /// The lowest number that can still be there; [`Store::next_seq`] when nothing was ever stored.
+    pub fn seq_first(&self) -> u64 {
+        self.reader().seq_first()
+    }
+
+    /// The highest number given out, 0 for none.
+    pub fn seq_last(&self) -> u64 {
+        self.seq_next - 1
+    }
+
+    /// How far a door has been read, as its last committed batch said; `None` also if that cannot be read.
+    pub fn position(&self, door: &str) -> Option<Vec<u8>> {
+        schema::read_position(&self.connection, door).ok().flatten()
+    }
+
+    /// A reader of what is committed.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.folder))
+    }
+
+    /// Writes a batch in one transaction: all of it or nothing, and on disk when this returns.
+    ///
+    /// After an error nothing of it is there, its numbers are free again, and the next write may succeed.
+    pub fn write(&mut self, batch: &Batch, now_ms: i64) -> Result<(), StoreError> {
+        for (record, expected) in batch.records.iter().zip(self.seq_next..) {
+            if record.seq != expected {
+                return Err(StoreError::Numbers { expected, found: record.seq });
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if folder::day_of(now_ms) > self.file.day {
+            self.roll_over(folder::day_of(now_ms))?;
+        }
+        self.rewrite_older(batch)?;
+        let seq_next = self.seq_next + batch.records.len() as u64;
+        // Taken out, so that a failure at any step leaves none behind.
+        let tail = match self.tail.take() {
+            Some(tail) => tail,
+            None => self.read_tail()?,
+        };
+        self.tail = Some(self.commit(batch, seq_next, tail)?);
+        self.seq_next = seq_next;
+        self.folder.committed(seq_next);
+        Ok(())
+    }
+
+    /// Keeps the live state as of event `seq`, in place of the one before. A cache: a crash may lose the last ones.
+    pub fn save_checkpoint(&mut self, seq: u64, state: &[u8]) -> Result<(), StoreError> {
+        self.catalog.save(&self.epoch, seq, state)
+    }
+
+    /// The live state last kept, if it is there, whole, and of this folder's events.
+    pub fn load_checkpoint(&mut self) -> Option<(u64, Vec<u8>)> {
+        self.catalog.load(&self.epoch).filter(|(seq, _)| *seq < self.seq_next)
+    }
+
+    /// Empties the write-ahead log into the file and lets the folder go.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.catalog.close();
+        self.folder.close_idle();
+        empty_log(&self.connection).map_err(self.file.sql("closing"))
+    }
+
+    fn read_tail(&self) -> Result<Tail, StoreError> {
+        let block = Block::unfinished(&self.connection, self.seq_next).map_err(self.file.sql("reading"))?;
+        Ok(Tail { names: Names::default(), block })
+    }
+
+    /// The transaction. Dropping it on an error rolls it back.
+    fn commit(&mut self, batch: &Batch, seq_next: u64, mut tail: Tail) -> Result<Tail, StoreError> {
+        let (connection, packer) = (&mut self.connection, &mut self.packer);
+        let mut write = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            append(&transaction, batch, &mut tail, packer)?;
+            rewrite(&transaction, &batch.rewritten, packer)?;
+            if !batch.records.is_empty() {
+                let mut put = transaction.prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'seq_next'")?;
+                put.execute([seq_next as i64])?;
+            }
+            for (door, position) in &batch.positions {
+                let key = schema::position_key(door);
+                match position {
+                    Some(position) => transaction
+                        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+                        .execute(params![key, position])?,
+                    None => transaction.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?,
+                };
+            }
+            transaction.commit()
+        };
+        write().map_err(self.file.sql("committing to"))?;
+        Ok(tail)
+    }
+
+    /// Commits what concerns older files, each in its own transaction. Doing it twice does no harm.
+    fn rewrite_older(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let seq_first = self.folder.seq_first_of(&self.file)?;
+        for (seq, json) in batch.rewritten.iter().filter(|(seq, _)| *seq < seq_first) {
+            let Some(file) = self.folder.file_of(*seq)? else { continue };
+            let key = file.key(self.folder.user())?;
+            let connection = schema::open_writer(&file.path, key, self.options.page_cache_kib / 4)?;
+            let one = [(*seq, json.clone())];
+            let mut packer = packer_of(&file, &connection)?;
+            rewrite(&connection, &one, &mut packer).map_err(file.sql("writing"))?;
+        }
+        Ok(())
+    }
+
+    /// Goes on in a new day's file, with the epoch, the numbers and the positions of the one before.
+    fn roll_over(&mut self, day: i64) -> Result<(), StoreError> {
+        let meta = starting(schema::read_meta(&self.connection).map_err(self.file.sql("reading"))?);
+        let file = DayFile::new(&self.dir, day);
+        let mut connection = open_day(&file, self.folder.user(), &self.options)?;
+        // A day that failed half-way before may be complete by now.
+        if !schema::is_initialised(&connection).map_err(file.sql("reading"))? {
+            schema::initialise(&mut connection, &meta).map_err(file.sql("initialising"))?;
+        }
+        sync_folder(&file)?;
+        file.knows_seq_first(meta.seq_first);
+        self.packer = packer_of(&file, &connection)?;
+        let file = Arc::new(file);
+        let old_connection = std::mem::replace(&mut self.connection, connection);
+        let old_file = std::mem::replace(&mut self.file, Arc::clone(&file));
+        self.tail = None;
+        self.folder.add(file);
+        // The old log stays valid if this fails; whoever opens the file next finishes it.
+        let _ = empty_log(&old_connection).map_err(old_file.sql("closing"));
+        Ok(())
+    }
+}
+
+/// What a new file starts with.
+fn starting(before: Meta) -> Meta {
+    Meta { seq_first: before.seq_next, ..before }
+}
+
+/// Opens a day's file for writing, making it and its key if it is not there.
+fn open_day(file: &DayFile, key: Option<&Key>, options: &Options) -> Result<Connection, StoreError> {
+    let mut start = [0; 16];
+    let read = File::open(&file.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+    let is_plain = read == start.len() && &start == b"SQLite format 3\0";
+    let wrapped = vault::path_of(&file.path);
+    match (wrapped.exists(), read == 0) {
+        (true, _) if !options.encrypted => {
+            return Err(StoreError::Encryption { path: file.path.clone(), encrypted: true });
+        }
+        (false, false) if options.encrypted && is_plain => {
+            return Err(StoreError::Encryption { path: file.path.clone(), encrypted: false });
+        }
+        (false, false) if !is_plain => {
+            return Err(StoreError::KeyFile {
+                path: wrapped,
+                problem: "is missing, and the events beside it cannot be read without it".to_owned(),
+                suggestion: "restore it from a backup, or move the file of that day away".to_owned(),
+            });
+        }
+        (false, true) => {
+            if let Some(key) = key.filter(|_| options.encrypted) {
+                vault::create(&file.path, key)?;
+            }
+        }
+        _ => {}
+    }
+    let connection = schema::open_writer(&file.path, file.key(key)?, options.page_cache_kib)?;
+    if options.file_bytes_max > 0 {
+        let limit = format!("PRAGMA max_page_count = {}", (options.file_bytes_max / schema::PAGE_BYTES).max(1));
+        connection.query_row(&limit, [], |_| Ok(())).map_err(file.sql("opening"))?;
+    }
+    Ok(connection)
+}
+
+/// The packer with the dictionary that the file was begun with.
+fn packer_of(file: &DayFile, connection: &Connection) -> Result<Packer, StoreError> {
+    let dictionary = schema::read_dictionary(connection).map_err(file.sql("reading"))?;
+    Packer::new(&dictionary).map_err(|source| StoreError::Io {
+        action: "preparing compression for",
+        path: file.path.clone(),
+        source,
+    })
+}
+
+fn append(connection: &Connection, batch: &Batch, tail: &mut Tail, packer: &mut Packer) -> rusqlite::Result<()> {
+    if batch.records.is_empty() {
+        return Ok(());
+    }
+    let mut heads = HeadWriter::new(connection, &mut tail.names, &mut tail.block)?;
+    let mut body = connection.prepare_cached("INSERT INTO bodies (seq, codec, json) VALUES (?1, ?2, ?3)")?;
+    let mut content = connection.prepare_cached("INSERT INTO contents (seq, codec, json) VALUES (?1, ?2, ?3)")?;
+    for record in &batch.records {
+        heads.append(record)?;
+        let (codec, packed) = packer.pack(&record.json);
+        body.execute(params![record.seq as i64, codec, packed])?;
+        if let Some(whole) = &record.content {
+            let (codec, packed) = packer.pack(whole);
+            content.execute(params![record.seq as i64, codec, packed])?;
+        }
+    }
+    Ok(())
+}
+
+fn rewrite(connection: &Connection, rewritten: &[(u64, bytes::Bytes)], packer: &mut Packer) -> rusqlite::Result<()> {
+    for (seq, json) in rewritten {
+        let (codec, packed) = packer.pack(json);
+        let mut update = connection.prepare_cached("UPDATE bodies SET codec = ?2, json = ?3 WHERE seq = ?1")?;
+        update.execute(params![*seq as i64, codec, packed])?;
+    }
+    Ok(())
+}
+
+/// Copies the log into the file and cuts it to nothing, as far as readers allow.
+fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Makes the name of a new file durable: SQLite syncs its contents, but not the folder of the file itself.
+fn sync_folder(file: &DayFile) -> Result<(), StoreError> {
+    let synced = fs::metadata(&file.path).and_then(|_| key::sync_folder_of(&file.path));
+    synced.map_err(|source| StoreError::Io { action: "making durable", path: file.path.clone(), source })
+}

@@ -1,0 +1,12 @@
+//! The promises of the store, one module for each.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod batches;
+mod checkpoint;
+mod crash;
+mod days;
+mod encryption;
+mod full_disk;
+mod keys;
+mod pages;
+mod scratch;
