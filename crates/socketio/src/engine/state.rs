@@ -1,0 +1,244 @@
+//! What one session is doing right now: its transport, its heartbeat, its end. Pure: no I/O, no clock, no lock.
+
+use super::CloseReason;
+use super::frame::Frame;
+use super::queue::{Entry, Queue};
+use crate::config::Config;
+use std::fmt;
+use std::task::Waker;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How a client is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP long-polling.
+    Polling,
+    /// WebSocket.
+    Websocket,
+}
+
+impl Transport {
+    /// The protocol's name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::Websocket => "websocket",
+        }
+    }
+}
+
+/// Why something was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// The connection, or the socket's part of it, is over.
+    Closed,
+    /// There is no room, and nothing was dropped to make any.
+    QueueFull,
+    /// The packet was encoded for another namespace than the socket's.
+    WrongNamespace,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the socket is closed",
+            Self::QueueFull => "the socket's queue is full",
+            Self::WrongNamespace => "the packet belongs to another namespace",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// What waits for one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueState {
+    /// Bytes that wait, with a small charge per packet.
+    pub bytes: usize,
+    /// Packets that wait.
+    pub packets: usize,
+    /// How long the oldest has waited.
+    pub oldest: Option<Duration>,
+    /// Packets dropped since the connection opened.
+    pub dropped_packets: u64,
+    /// Their bytes.
+    pub dropped_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// The listener knows the end already; what waits is still delivered, then the transport says goodbye.
+    Closing {
+        until: Instant,
+    },
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UpgradeStep {
+    None,
+    Begun,
+    Probed,
+    Done,
+}
+
+/// How a waiting poll ends without packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PollEnd {
+    Noop,
+    Close,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) phase: Phase,
+    pub(super) transport: Transport,
+    pub(super) upgrade: UpgradeStep,
+    pub(super) queue: Queue,
+    /// Frames that the WebSocket writer holds: (bytes, frames, since).
+    pub(super) in_flight: Option<(usize, usize, Instant)>,
+    /// Who waits for the queue: the WebSocket task or the pending poll.
+    pub(super) consumer: Option<Waker>,
+    pub(super) polling: bool,
+    pub(super) poll_end: Option<PollEnd>,
+    pub(super) posting: bool,
+    /// The queue overflowed with what may not be dropped; the next look at the clock ends the session.
+    pub(super) overflowed: bool,
+    ping_at: Instant,
+    pong_due: Option<Instant>,
+    pong_extended: bool,
+    /// The session ends at this time unless somebody takes the deadline away.
+    pub(super) expires: Option<Instant>,
+}
+
+/// What the clock says about a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tick {
+    /// Look again then.
+    At(Instant),
+    /// A ping was queued; look again then.
+    Pinged(Instant),
+    /// The session must end now.
+    End(CloseReason),
+    /// It is over, or has taken too long to close.
+    Over,
+}
+
+impl State {
+    pub(super) fn new(transport: Transport, config: &Config, now: Instant) -> Self {
+        Self {
+            phase: Phase::Open,
+            transport,
+            upgrade: if transport == Transport::Websocket { UpgradeStep::Done } else { UpgradeStep::None },
+            queue: Queue::new(config.queue_bytes_max),
+            in_flight: None,
+            consumer: None,
+            polling: false,
+            poll_end: None,
+            posting: false,
+            overflowed: false,
+            ping_at: now + config.ping_interval,
+            pong_due: None,
+            pong_extended: false,
+            expires: None,
+        }
+    }
+
+    /// Does what is due. `excused`: a late pong is no reason to end, because we are not reading.
+    pub(super) fn tick(&mut self, config: &Config, now: Instant, excused: bool) -> Tick {
+        match self.phase {
+            Phase::Closed => return Tick::Over,
+            Phase::Closing { until } if now >= until => return Tick::Over,
+            Phase::Closing { until } => return Tick::At(until),
+            Phase::Open => {}
+        }
+        if self.overflowed {
+            return Tick::End(CloseReason::QueueFull);
+        }
+        if self.expires.is_some_and(|at| now >= at) {
+            return Tick::End(CloseReason::NotConnected);
+        }
+        let mut pinged = false;
+        if let Some(due) = self.pong_due {
+            if now >= due && !excused {
+                return Tick::End(CloseReason::PingTimeout);
+            }
+            if now >= due {
+                self.pong_due = Some(now + config.ping_timeout);
+            }
+        } else if now >= self.ping_at {
+            // Counted from when it should have been sent, unless this process was late by more than a client may be.
+            let late = now - self.ping_at > config.ping_timeout / 10;
+            self.pong_due = Some(if late { now } else { self.ping_at } + config.ping_timeout);
+            self.pong_extended = false;
+            let frames = Frame::from_text("2").into();
+            // A ping that finds the queue full of answers is not needed: those are then the sign that is waited for.
+            self.overflowed |= self.queue.push(Entry { frames, tag: 0, owner: 0, keep: true, at: now }).is_err();
+            pinged = true;
+        }
+        let heartbeat = self.pong_due.unwrap_or(self.ping_at);
+        let next = self.expires.map_or(heartbeat, |expires| expires.min(heartbeat));
+        if pinged { Tick::Pinged(next) } else { Tick::At(next) }
+    }
+
+    /// A packet came. Any packet is a sign of life once per ping, as in the reference; a pong ends the waiting.
+    pub(super) fn heard(&mut self, config: &Config, pong: bool, now: Instant) {
+        if pong {
+            self.pong_due = None;
+            self.ping_at = now + config.ping_interval;
+        } else if self.pong_due.is_some() && !self.pong_extended {
+            self.pong_extended = true;
+            self.pong_due = Some(now + config.ping_timeout);
+        }
+    }
+
+    /// The transport changed: a ping on the old one may be lost, so nobody waits for its pong.
+    pub(super) fn restart_heartbeat(&mut self, config: &Config, now: Instant) {
+        if self.pong_due.take().is_some() {
+            self.ping_at = now + config.ping_interval;
+        }
+    }
+
+    /// The next push, and the end, wake this task.
+    pub(super) fn wake_on_push(&mut self, waker: &Waker) {
+        if !self.consumer.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.consumer = Some(waker.clone());
+        }
+    }
+
+    pub(super) fn queue_state(&self, now: Instant) -> QueueState {
+        let (bytes, packets, since) = match self.in_flight {
+            Some((bytes, packets, since)) => (bytes, packets, Some(since)),
+            None => (0, 0, None),
+        };
+        QueueState {
+            bytes: bytes + self.queue.bytes(),
+            packets: packets + self.queue.packets(),
+            oldest: since.or(self.queue.oldest()).map(|at| now.saturating_duration_since(at)),
+            dropped_packets: self.queue.dropped_packets,
+            dropped_bytes: self.queue.dropped_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ping_comes_after_the_interval_and_its_timeout_ends_the_session() {
+        let config = Config::default();
+        let start = Instant::now();
+        let mut state = State::new(Transport::Polling, &config, start);
+        let ping = start + config.ping_interval;
+        assert_eq!(state.tick(&config, start, false), Tick::At(ping));
+        assert!(state.queue.is_empty());
+        assert_eq!(state.tick(&config, ping, false), Tick::Pinged(ping + config.ping_timeout));
+        let due = ping + config.ping_timeout;
+        assert_eq!(state.tick(&config, due, false), Tick::End(CloseReason::PingTimeout));
+        state.heard(&config, true, due);
+        assert_eq!(state.tick(&config, due, false), Tick::At(due + config.ping_interval));
+    }
+}
