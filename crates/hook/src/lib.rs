@@ -1,0 +1,47 @@
+//! What Claude Code runs at each hook: read stdin, stamp the time, append one frame to the spool of a port.
+//!
+//! A wall, because its whole cost is felt at every tool call: std and the frame format, nothing else. It is a library
+//! so that `claude-mpm hook` is the same code. It prints nothing, starts nothing, ends within seconds, and the caller
+//! exits 0, whatever happens (I6).
+//!
+//! # Layout
+//!
+//! * [`run`]: the whole of it
+//! * `place.rs`: which spool, from the arguments and the environment; no file is read to find out
+//! * `input.rs`: stdin, up to a size and until a deadline
+//! * [`spool`]: the append
+
+mod input;
+mod place;
+pub mod spool;
+
+use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::{Duration, SystemTime};
+
+use event::frame::{self, Stamp};
+
+pub use place::Place;
+
+/// How long to wait for the end of stdin; what has come by then is kept. Claude Code writes it at once.
+const INPUT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Records one hook. `arguments` without the program's name; `environment` gives a variable's value.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &dyn Fn(&str) -> Option<OsString>) {
+    let time_ns = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    // Claude Code shows what a hook prints, and an exit code other than 0: even a bug must stay silent.
+    panic::set_hook(Box::new(|_| {}));
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| record(time_ns, &arguments, environment)));
+}
+
+fn record(time_ns: u64, arguments: &[OsString], environment: &dyn Fn(&str) -> Option<OsString>) {
+    let input = input::read(INPUT_DEADLINE);
+    let Some(place) = Place::find(arguments, environment) else { return };
+    let mut frame = input.frame;
+    let parent_pid = std::os::unix::process::parent_id();
+    frame::seal(&mut frame, Stamp { time_ns, parent_pid, is_cut: input.is_cut, is_late: input.is_late });
+    if spool::append(&place.dir, place.cap_bytes, &frame).is_err() {
+        spool::give_up(&place.dir);
+    }
+}
