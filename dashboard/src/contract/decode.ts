@@ -1,0 +1,300 @@
+// Turns what came over the network into the contract's types; nothing from outside is trusted before it passed here.
+// This is the only file where `as` may stand.
+import type {
+  Agent, Cut, EventPage, Gap, Health, Hello, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionState, StateChange, StateSnapshot, Stats, Todo,
+} from './types';
+
+/** Longer one-line texts are cut: a row never shows more, and a hostile summary cannot fill memory. */
+const LINE_CHARS_MAX = 400;
+/** Names (tools, agents, namespaces) beyond this are not names. */
+const NAME_CHARS_MAX = 120;
+const OUTCOMES: readonly string[] = ['ok', 'error', 'denied', 'interrupted', 'unknown'];
+const STATES: readonly string[] = ['need', 'failing', 'stuck', 'working', 'idle', 'ended'];
+
+type Loose = { readonly [key: string]: unknown };
+
+function isObject(value: unknown): value is Loose {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function object(value: unknown): Loose {
+  return isObject(value) ? value : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function text(value: unknown, max = LINE_CHARS_MAX): string {
+  return typeof value === 'string' ? (value.length > max ? value.slice(0, max) : value) : '';
+}
+
+function name(value: unknown): string {
+  return line(text(value, NAME_CHARS_MAX));
+}
+
+function count(value: unknown): number {
+  return optionalNumber(value) ?? 0;
+}
+
+function optionalNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** A sequence number: a positive safe integer, else 0. */
+function seqOf(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
+}
+
+function time(value: unknown): number {
+  const parsed = typeof value === 'string' ? Date.parse(value) : NaN;
+  return Number.isFinite(parsed) ? parsed : 0;
+}
+
+function counts(value: unknown): Record<string, number> {
+  const result: Record<string, number> = {};
+  for (const [key, entry] of Object.entries(object(value)).slice(0, 2000)) result[name(key)] = count(entry);
+  return result;
+}
+
+/** One line of plain text: control and direction-changing characters become spaces or visible marks. */
+export function line(value: string): string {
+  // eslint-disable-next-line no-control-regex
+  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(value)
+    ? value.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').replace(/[\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
+    : value;
+}
+
+export function parseJson(source: string): unknown {
+  try {
+    return JSON.parse(source) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+export function isJsonObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function decodeEvent(value: unknown): MonitorEvent | undefined {
+  if (!isObject(value)) return undefined;
+  const kind = name(value['kind']);
+  const namespace = name(value['namespace']);
+  if (kind === '' || namespace === '') return undefined;
+  const outcome = text(value['outcome']);
+  const at = time(value['time']);
+  return {
+    seq: seqOf(value['seq']),
+    time: at,
+    recordedAt: time(value['recorded_at']) || at,
+    kind,
+    namespace: namespace.startsWith('/') ? namespace : `/${namespace}`,
+    event: name(value['event']),
+    sessionId: name(value['session_id']),
+    agentId: name(value['agent_id']),
+    agentType: name(value['agent_type']),
+    toolName: name(value['tool_name']),
+    toolUseId: name(value['tool_use_id']),
+    promptId: name(value['prompt_id']),
+    cwd: line(text(value['cwd'], 4096)),
+    outcome: OUTCOMES.includes(outcome) ? (outcome as Outcome) : '',
+    durationMs: optionalNumber(value['duration_ms']),
+    summary: line(text(value['summary'])),
+    sources: list(value['sources']).map(name).filter((source) => source !== ''),
+    cut: list(value['cut']).filter(isObject).map(decodeCut),
+    data: (value['data'] ?? {}) as Json,
+    wire: value as Json,
+  };
+}
+
+function decodeCut(value: Loose): Cut {
+  return { path: line(text(value['path'])), bytes: count(value['bytes']), reason: name(value['reason']) };
+}
+
+export function decodeEvents(value: unknown): MonitorEvent[] {
+  const events: MonitorEvent[] = [];
+  for (const entry of list(value)) {
+    const event = decodeEvent(entry);
+    if (event) events.push(event);
+  }
+  return events;
+}
+
+export function decodeEventPage(value: unknown): EventPage | undefined {
+  if (!isObject(value) || !Array.isArray(value['events'])) return undefined;
+  return {
+    events: decodeEvents(value['events']),
+    next: seqOf(value['next']) || undefined,
+    seqLast: seqOf(value['seq_last']),
+    partial: value['partial'] === true,
+  };
+}
+
+export function decodeSession(value: unknown): Session | undefined {
+  if (!isObject(value)) return undefined;
+  const sessionId = name(value['session_id']);
+  if (sessionId === '') return undefined;
+  const state = text(value['state']);
+  const reason = value['reason'];
+  const todos = value['todos'];
+  const totals = object(value['counts']);
+  return {
+    sessionId,
+    project: name(value['project']) || 'unknown',
+    cwd: line(text(value['cwd'], 4096)),
+    title: line(text(value['title'])),
+    state: STATES.includes(state) ? (state as SessionState) : 'idle',
+    stateSince: time(value['state_since']),
+    reason: isObject(reason) ? { kind: name(reason['kind']), summary: line(text(reason['summary'])), seq: seqOf(reason['seq']) } : undefined,
+    startedAt: time(value['started_at']),
+    lastEventAt: time(value['last_event_at']),
+    lastSeq: seqOf(value['last_seq']),
+    model: name(value['model']),
+    permissionMode: name(value['permission_mode']),
+    launchMethod: name(value['launch_method']),
+    agents: list(value['agents']).filter(isObject).map(decodeAgent),
+    openCalls: list(value['open_calls']).filter(isObject).map(decodeOpenCall),
+    counts: { events: count(totals['events']), toolCalls: count(totals['tool_calls']), errors: count(totals['errors']), prompts: count(totals['prompts']) },
+    todos: isObject(todos)
+      ? { total: count(todos['total']), completed: count(todos['completed']), inProgress: count(todos['in_progress']), pending: count(todos['pending']) }
+      : undefined,
+    lastPrompt: line(text(value['last_prompt'])),
+    lastMessage: line(text(value['last_message'])),
+    tokens: optionalNumber(value['tokens']),
+    costUsd: optionalNumber(value['cost_usd']),
+    contextPercentage: optionalNumber(value['context_percentage']),
+    transcriptPath: line(text(value['transcript_path'], 4096)),
+    activity: list(value['activity']).slice(-24).map(count),
+  };
+}
+
+function decodeAgent(value: Loose): Agent {
+  return {
+    agentId: name(value['agent_id']), agentType: name(value['agent_type']), state: name(value['state']), task: line(text(value['task'])),
+    startedAt: time(value['started_at']), lastEventAt: time(value['last_event_at']),
+  };
+}
+
+function decodeOpenCall(value: Loose): OpenCall {
+  return {
+    toolUseId: name(value['tool_use_id']), toolName: name(value['tool_name']), agentId: name(value['agent_id']), summary: line(text(value['summary'])),
+    startedAt: time(value['started_at']), seq: seqOf(value['seq']),
+  };
+}
+
+export function decodeSessions(value: unknown): Session[] {
+  const sessions: Session[] = [];
+  for (const entry of list(value)) {
+    const session = decodeSession(entry);
+    if (session) sessions.push(session);
+  }
+  return sessions;
+}
+
+export function decodeStateChange(value: unknown): StateChange | undefined {
+  if (!isObject(value)) return undefined;
+  return {
+    seq: seqOf(value['seq']),
+    sessions: decodeSessions(value['sessions']),
+    removed: list(value['removed']).map(name),
+    clients: optionalNumber(value['clients']),
+    eventsPerSecond: optionalNumber(value['events_per_s']),
+  };
+}
+
+export function decodeStateSnapshot(value: unknown): StateSnapshot | undefined {
+  if (!isObject(value) || !Array.isArray(value['sessions'])) return undefined;
+  const totals = object(value['totals']);
+  return {
+    seq: seqOf(value['seq']),
+    epoch: name(value['epoch']),
+    instance: name(value['instance']),
+    serverTime: time(value['server_time']),
+    sessions: decodeSessions(value['sessions']),
+    totals: {
+      events: count(totals['events']), errors: count(totals['errors']), toolCalls: count(totals['tool_calls']), sessions: count(totals['sessions']),
+      byNamespace: counts(totals['by_namespace']),
+    },
+  };
+}
+
+export function decodeHello(value: unknown): Hello | undefined {
+  if (!isObject(value) || text(value['epoch']) === '') return undefined;
+  return {
+    instance: name(value['instance']), epoch: name(value['epoch']), seqFirst: seqOf(value['seq_first']), seqLast: seqOf(value['seq_last']),
+    serverTime: time(value['server_time']), version: name(value['version']), port: count(value['port']),
+  };
+}
+
+export function decodeGap(value: unknown): Gap | undefined {
+  if (!isObject(value)) return undefined;
+  const from = seqOf(value['from']);
+  const to = seqOf(value['to']);
+  return from > 0 && to >= from ? { from, to, reason: name(value['reason']) } : undefined;
+}
+
+export function decodeHealth(value: unknown): Health | undefined {
+  if (!isObject(value) || text(value['status']) === '') return undefined;
+  return {
+    status: name(value['status']), health: name(value['health']), version: name(value['version']), port: count(value['port']), pid: count(value['pid']),
+    uptime: count(value['uptime']), connections: count(value['connections']), reasons: list(value['reasons']).map((entry) => line(text(entry))),
+  };
+}
+
+export function decodeStats(value: unknown): Stats | undefined {
+  if (!isObject(value) || !Array.isArray(value['events_per_minute'])) return undefined;
+  return {
+    serverTime: time(value['server_time']), events: count(value['events']), errors: count(value['errors']), uniqueKinds: count(value['unique_kinds']),
+    perMinute: list(value['events_per_minute']).filter(isObject).map((entry) => ({ minute: time(entry['minute']), events: count(entry['events']), errors: count(entry['errors']) })),
+    byNamespace: counts(value['by_namespace']),
+    byKind: counts(value['by_kind']),
+    clients: optionalNumber(value['clients']),
+  };
+}
+
+const TODO_STATES: readonly string[] = ['pending', 'in_progress', 'completed'];
+
+/** The list inside a `todo.updated` event. */
+export function decodeTodos(data: unknown): Todo[] {
+  return list(object(data)['todos']).filter(isObject).map((entry, index) => {
+    const status = text(entry['status']);
+    return {
+      id: name(entry['id']) || String(index + 1),
+      content: line(text(entry['content'])),
+      status: TODO_STATES.includes(status) ? (status as Todo['status']) : 'pending',
+      priority: name(entry['priority']),
+      activeForm: line(text(entry['activeForm'])),
+    };
+  });
+}
+
+/** The parts of a `file.operated` event that the Files view shows; `undefined` without a path. */
+export function decodeFileOperation(data: unknown): { path: string; operation: string; added: number; removed: number } | undefined {
+  const entry = object(data);
+  const change = object(entry['change']);
+  const path = line(text(entry['path'], 4096) || text(entry['file'], 4096) || text(entry['file_path'], 4096) || text(change['path'], 4096));
+  if (path === '') return undefined;
+  return { path, operation: name(entry['operation']), added: count(change['added'] ?? entry['added']), removed: count(change['removed'] ?? entry['removed']) };
+}
+
+/** The message of a REST error body, for people. */
+export function decodeErrorMessage(value: unknown): string {
+  const error = object(object(value)['error']);
+  return [line(text(error['message'])), line(text(error['suggestion']))].filter((part) => part !== '').join(' ');
+}
+
+/** The message of a refused or failed connect. */
+export function decodeConnectError(value: unknown): string {
+  return value instanceof Error ? line(text(value.message)) : line(text(object(value)['message']));
+}
+
+export function decodeServerTime(value: unknown): number {
+  return time(object(value)['server_time']);
+}
+
+/** The `data` of a content answer; the text itself when it is no such answer. */
+export function decodeContent(answer: string): Json {
+  const value = object(parseJson(answer))['data'];
+  return value === undefined ? answer : (value as Json);
+}

@@ -1,0 +1,164 @@
+// The shapes of the wire contract, as the page uses them after `decode.ts` has checked them.
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export type Outcome = 'ok' | 'error' | 'denied' | 'interrupted' | 'unknown';
+
+export interface Cut {
+  path: string;
+  bytes: number;
+  reason: string;
+}
+
+export interface MonitorEvent {
+  /** 0 when the server did not store the event. */
+  seq: number;
+  /** Milliseconds since 1970, UTC. */
+  time: number;
+  recordedAt: number;
+  kind: string;
+  namespace: string;
+  event: string;
+  sessionId: string;
+  agentId: string;
+  agentType: string;
+  toolName: string;
+  toolUseId: string;
+  promptId: string;
+  cwd: string;
+  outcome: Outcome | '';
+  durationMs: number | undefined;
+  summary: string;
+  sources: string[];
+  cut: Cut[];
+  data: Json;
+  /** As it came, for showing, copying and exporting. */
+  wire: Json;
+}
+
+/** In order of urgency; the order of the bay. */
+export const SESSION_STATES: readonly SessionState[] = ['need', 'failing', 'stuck', 'working', 'idle', 'ended'];
+export type SessionState = 'need' | 'failing' | 'stuck' | 'working' | 'idle' | 'ended';
+
+export interface Agent {
+  agentId: string;
+  agentType: string;
+  state: string;
+  task: string;
+  startedAt: number;
+  lastEventAt: number;
+}
+
+export interface OpenCall {
+  toolUseId: string;
+  toolName: string;
+  agentId: string;
+  summary: string;
+  startedAt: number;
+  seq: number;
+}
+
+export interface TodoStats {
+  total: number;
+  completed: number;
+  inProgress: number;
+  pending: number;
+}
+
+export interface Session {
+  sessionId: string;
+  project: string;
+  cwd: string;
+  title: string;
+  state: SessionState;
+  stateSince: number;
+  reason: { kind: string; summary: string; seq: number } | undefined;
+  startedAt: number;
+  lastEventAt: number;
+  lastSeq: number;
+  model: string;
+  permissionMode: string;
+  launchMethod: string;
+  agents: Agent[];
+  openCalls: OpenCall[];
+  counts: { events: number; toolCalls: number; errors: number; prompts: number };
+  todos: TodoStats | undefined;
+  lastPrompt: string;
+  lastMessage: string;
+  tokens: number | undefined;
+  costUsd: number | undefined;
+  contextPercentage: number | undefined;
+  transcriptPath: string;
+  activity: number[];
+}
+
+export interface Hello {
+  instance: string;
+  epoch: string;
+  seqFirst: number;
+  seqLast: number;
+  serverTime: number;
+  version: string;
+  port: number;
+}
+
+export interface Gap {
+  from: number;
+  to: number;
+  reason: string;
+}
+
+export interface StateChange {
+  seq: number;
+  sessions: Session[];
+  removed: string[];
+  clients: number | undefined;
+  eventsPerSecond: number | undefined;
+}
+
+export interface StateSnapshot {
+  seq: number;
+  epoch: string;
+  instance: string;
+  serverTime: number;
+  sessions: Session[];
+  totals: { events: number; errors: number; toolCalls: number; sessions: number; byNamespace: Record<string, number> };
+}
+
+export interface EventPage {
+  events: MonitorEvent[];
+  next: number | undefined;
+  seqLast: number;
+  partial: boolean;
+}
+
+export interface Health {
+  status: string;
+  health: string;
+  version: string;
+  port: number;
+  pid: number;
+  uptime: number;
+  connections: number;
+  reasons: string[];
+}
+
+export interface Stats {
+  serverTime: number;
+  events: number;
+  errors: number;
+  uniqueKinds: number;
+  perMinute: { minute: number; events: number; errors: number }[];
+  byNamespace: Record<string, number>;
+  byKind: Record<string, number>;
+  clients: number | undefined;
+}
+
+export interface Todo {
+  id: string;
+  content: string;
+  status: 'pending' | 'in_progress' | 'completed';
+  priority: string;
+  activeForm: string;
+}

@@ -1,0 +1,54 @@
+// A session's strip in words.
+import type { Session } from '../../contract/types';
+import { age, shortTime, timer } from '../../ui/format';
+
+/** The state with its time, as the strip's right corner says it. */
+export function stateWords(session: Session, now: number, short: boolean): string {
+  const since = now - session.stateSince;
+  switch (session.state) {
+    case 'need':
+      return `${short ? 'You' : 'Needs you'} ${timer(since)}`;
+    case 'failing':
+      return 'Failing';
+    case 'stuck':
+      return `Stuck ${timer(since)}`;
+    case 'working':
+      return 'Working';
+    case 'idle':
+      return `Idle ${age(since)}`;
+    case 'ended':
+      return short ? 'Ended' : shortTime(session.stateSince, now);
+  }
+}
+
+/** What it does or waits for, in one line. */
+export function doing(session: Session): string {
+  const reason = session.reason?.summary ?? '';
+  const agent = session.agents.find((entry) => entry.state === 'working');
+  const call = session.openCalls[session.openCalls.length - 1];
+  switch (session.state) {
+    case 'need':
+      return reason === '' ? 'Waits for you' : session.reason?.kind.startsWith('elicitation') ? `Question: ${reason}` : `Asks: ${reason}`;
+    case 'failing':
+    case 'stuck':
+      return reason;
+    case 'working':
+      if (call) return `${call.toolName} ${call.summary}`;
+      if (agent) return `${agent.agentType}: ${agent.task}`;
+      return session.lastMessage || session.lastPrompt;
+    case 'idle':
+    case 'ended':
+      return session.lastMessage === '' ? session.lastPrompt : `Turn ended. Last: ${session.lastMessage}`;
+  }
+}
+
+export function resumeCommand(session: Session): string {
+  const folder = session.cwd === '' ? '' : `cd ${/^[\w./~-]+$/.test(session.cwd) ? session.cwd : `'${session.cwd.replaceAll("'", "'\\''")}'`} && `;
+  const id = /^[\w-]+$/.test(session.sessionId) ? session.sessionId : `'${session.sessionId.replaceAll("'", "'\\''")}'`;
+  return `${folder}claude --resume ${id}`;
+}
+
+/** The whole strip as one sentence, for those who hear it. */
+export function sentence(session: Session, now: number): string {
+  return `${session.project}, session ${session.sessionId.slice(0, 8)}. ${stateWords(session, now, false)}. ${doing(session)}. ${session.counts.events} events, ${session.counts.errors} errors.`;
+}

@@ -1,0 +1,61 @@
+// What the palette offers for the typed words.
+import { withColumn } from '../../live/filter-language';
+import { app, STATE_WORDS } from '../../state/app.svelte';
+import { doing, resumeCommand } from '../bay/strip-words';
+import { BINDINGS } from '../shell/keys';
+import { VIEWS, openView } from '../shell/views';
+
+interface Choice {
+  label: string;
+  mono: string;
+  note: string;
+  tone: string;
+  run: () => void;
+}
+
+interface Group {
+  title: string;
+  entries: Choice[];
+  /** Index of its first entry among all. */
+  from: number;
+}
+
+const SESSIONS_MAX = 6;
+const COMMANDS = new Set(['Mod+e', 'Mod+r', 'f', 't', 'z', '?', 'n']);
+
+export function choices(text: string): Group[] {
+  const words = text.toLowerCase().trim();
+  const matches = (line: string): boolean => words.split(/\s+/).every((word) => line.toLowerCase().includes(word));
+  const sessions = app.sessions
+    .filter((session) => matches(`${session.project} ${session.sessionId} ${session.title} ${doing(session)} ${STATE_WORDS[session.state]}`))
+    .slice(0, SESSIONS_MAX)
+    .map((session) => ({ label: session.title || session.project, mono: session.sessionId.slice(0, 8), note: STATE_WORDS[session.state], tone: `w-${session.state}`, run: () => app.go({ view: 'live', filter: withColumn('', 'session', [session.sessionId.slice(0, 8)]), event: session.reason?.seq ?? 0 }) }));
+  const searches = words === '' ? [] : [
+    { label: `Events with “${text.trim()}”`, mono: '', note: 'Enter', tone: '', run: () => search(text.trim()) },
+    { label: `Events with “${text.trim()}” and errors`, mono: '', note: '', tone: '', run: () => search(`${text.trim()} is:error`) },
+  ];
+  const views = VIEWS.filter(({ label }) => words !== '' && matches(label)).map(({ view, label }, index) => ({ label, mono: '', note: String(index + 1), tone: '', run: () => openView(view) }));
+  const commands = [
+    ...BINDINGS.filter(({ keys, says }) => COMMANDS.has(keys[0] ?? '') && matches(says)).map(({ keys, says, run }) => ({ label: says, mono: '', note: (keys[0] ?? '').replace('Mod+', 'Ctrl ').toUpperCase().replace('CTRL', 'Ctrl'), tone: '', run })),
+    ...app.sessions.filter((session) => words !== '' && session.state === 'need' && matches(`copy resume command ${session.project}`)).map((session) => ({ label: `Copy resume command of ${session.project}`, mono: session.sessionId.slice(0, 8), note: '', tone: '', run: () => void app.copy(resumeCommand(session), 'Resume command') })),
+  ];
+  let from = 0;
+  const groups: Group[] = [];
+  for (const [title, entries] of ordered(words, sessions, searches, views, commands)) {
+    if (entries.length > 0) groups.push({ title, entries, from });
+    from += entries.length;
+  }
+  return groups;
+}
+
+/** Without words, sessions come first; with words, what was typed is searched unless a session has that name. */
+function ordered(words: string, sessions: Choice[], searches: Choice[], views: Choice[], commands: Choice[]): [string, Choice[]][] {
+  const named = sessions.filter((choice) => choice.label.toLowerCase().includes(words) || choice.mono.startsWith(words));
+  const others = sessions.filter((choice) => !named.includes(choice));
+  if (words === '') return [['Sessions', sessions], ['Commands', commands]];
+  return [['Sessions', named], ['Search events', searches], ['Views', views], ['Commands', commands], ['Sessions that mention it', others]];
+}
+
+function search(line: string): void {
+  app.go({ view: 'live', filter: line, event: 0 });
+}

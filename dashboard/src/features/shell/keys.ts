@@ -1,0 +1,85 @@
+// Every key of the page, in one table: what `?` prints is what works.
+import { app } from '../../state/app.svelte';
+import { exportShown } from '../live/export';
+import { fleet } from './fleet.svelte';
+import { gridControl } from './grid-control';
+import { VIEWS, openView } from './views';
+
+interface Binding {
+  keys: readonly string[];
+  says: string;
+  /** Works while typing too. */
+  always?: boolean;
+  run: () => void;
+}
+
+function nextAttention(by: number): void {
+  const waiting = app.sessions.filter((session) => session.state === 'need' || session.state === 'failing' || session.state === 'stuck');
+  const at = waiting.findIndex((session) => session.reason?.seq === app.route.event);
+  const next = waiting[(at + by + waiting.length) % waiting.length];
+  if (next?.reason) app.go({ view: 'live', event: next.reason.seq });
+}
+
+/** Closes what lies on top: overlay, inspector, selection; one thing a press. */
+function escape(): void {
+  if (app.overlay !== 'none') app.overlay = 'none';
+  else if (app.route.event > 0) app.go({ event: 0 });
+  else if (fleet.state !== '') fleet.toggle(fleet.state);
+  else if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+}
+
+export const BINDINGS: readonly Binding[] = [
+  { keys: ['Mod+k'], says: 'Search or jump', always: true, run: () => (app.overlay = app.overlay === 'palette' ? 'none' : 'palette') },
+  { keys: ['Mod+e'], says: 'Export what the filter shows', always: true, run: () => void exportShown() },
+  { keys: ['Mod+r'], says: 'Clear the view (the server keeps everything; F5 reloads)', always: true, run: () => app.clear() },
+  { keys: ['Escape'], says: 'Close what is on top', always: true, run: escape },
+  ...VIEWS.map(({ view, label }, index) => ({ keys: [String(index + 1)], says: label, run: () => openView(view) })),
+  { keys: ['/'], says: 'Filter', run: () => gridControl.current?.focusFilter() },
+  { keys: ['j', 'ArrowDown'], says: 'Next row', run: () => gridControl.current?.step(1) },
+  { keys: ['k', 'ArrowUp'], says: 'Previous row', run: () => gridControl.current?.step(-1) },
+  { keys: ['Home'], says: 'First row', run: () => gridControl.current?.start() },
+  { keys: ['End'], says: 'Newest row, and follow', run: () => gridControl.current?.follow() },
+  { keys: ['PageUp'], says: 'A screen up', run: () => gridControl.current?.page(-1) },
+  { keys: ['PageDown'], says: 'A screen down', run: () => gridControl.current?.page(1) },
+  { keys: ['Enter'], says: 'Open the row', run: () => (app.inspectorOpen = true) },
+  { keys: ['f'], says: 'Follow or pause', run: () => gridControl.current?.toggleFollow() },
+  { keys: ['n'], says: 'Next session that needs attention', run: () => nextAttention(1) },
+  { keys: ['p'], says: 'Previous session that needs attention', run: () => nextAttention(-1) },
+  { keys: ['['], says: 'Sessions wide or narrow', run: () => (app.bayOpen = !app.bayOpen) },
+  { keys: [']'], says: 'Details open or closed', run: () => (app.inspectorOpen = !app.inspectorOpen) },
+  { keys: ['t'], says: 'Theme', run: () => app.setTheme(app.theme === 'dark' ? 'light' : 'dark') },
+  { keys: ['z'], says: 'Times: local, UTC, relative', run: () => app.cycleTime() },
+  { keys: ['?'], says: 'These keys', run: () => (app.overlay = app.overlay === 'keys' ? 'none' : 'keys') },
+];
+
+const GRID_KEYS = new Set(['ArrowDown', 'ArrowUp', 'Home', 'End', 'PageUp', 'PageDown', 'Enter']);
+
+export function handleKey(event: KeyboardEvent): void {
+  const mod = event.ctrlKey || event.metaKey;
+  if (event.altKey || event.isComposing || (mod && event.shiftKey)) return;
+  const name = mod ? `Mod+${event.key.toLowerCase()}` : event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const binding = BINDINGS.find(({ keys }) => keys.includes(name));
+  if (!binding) return;
+  if (!binding.always && (typing(event.target) || app.overlay !== 'none' || !singleKeys())) return;
+  // Keys of the list work from the list (or from nothing at all), not from a button that is focused.
+  if (GRID_KEYS.has(name) && !inGrid(event.target)) return;
+  event.preventDefault();
+  binding.run();
+}
+
+function typing(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+function inGrid(target: EventTarget | null): boolean {
+  return target === document.body || (target instanceof Element && target.closest('#events') !== null);
+}
+
+/** Single keys can be switched off, for those whose software types them by voice. */
+export function singleKeys(): boolean {
+  try {
+    return localStorage.getItem('single-keys') !== 'off';
+  } catch {
+    return true;
+  }
+}

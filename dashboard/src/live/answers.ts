@@ -1,0 +1,107 @@
+// Answers the page's questions that are not rows: one event in full, reports, exports.
+import { decodeEvent, parseJson } from '../contract/decode';
+import type { MonitorEvent } from '../contract/types';
+import type { Engine } from './engine';
+import { exportList } from './export';
+import type { Answers, Ask, Detail } from './protocol';
+import { rowOfEvent } from './history';
+import { rowOf, type EventRow } from './rows';
+import { reportFiles, reportSession, reportTodos, reportTools } from './reports';
+
+const RELATED_MAX = 12;
+/** How far back related rows are looked for. */
+const RELATED_SCAN = 60_000;
+
+export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof Answers]> {
+  switch (ask.what) {
+    case 'detail':
+      return detail(engine, ask.seq);
+    case 'json':
+      return engine.store.raw.get(ask.seq) ?? (await engine.api.eventText(ask.seq));
+    case 'content':
+      return engine.api.content(ask.seq);
+    case 'health':
+      return engine.api.health();
+    case 'stats':
+      return engine.api.stats(ask.minutes);
+    case 'tools':
+      return reportTools(engine.store, ask.from, ask.to, ask.session);
+    case 'files':
+      return reportFiles(engine.store);
+    case 'todos':
+      await loadTodos(engine);
+      return reportTodos(engine.store);
+    case 'session':
+      return reportSession(engine.store, ask.sessionId, engine.sync.atBeginning);
+    case 'step': {
+      const list = engine.list();
+      const from = ask.seq === 0 ? list.length : list.indexOf(ask.seq);
+      const direction = Math.sign(ask.by) || 1;
+      for (let index = from + ask.by; index >= 0 && index < list.length; index += direction) {
+        const seq = list.seqAt(index);
+        if (seq > 0) return seq;
+      }
+      return 0;
+    }
+    case 'export':
+      return exportList(engine, ask.filter, ask.timeZone);
+    case 'test':
+      await engine.api.emit('system', 'test', { message: 'A test event from the dashboard', sent_by: 'dashboard' });
+      return true;
+  }
+}
+
+async function eventOf(engine: Engine, seq: number): Promise<MonitorEvent> {
+  const raw = engine.store.raw.get(seq);
+  const kept = raw === undefined ? undefined : decodeEvent(parseJson(raw));
+  return kept ?? engine.history?.events.get(seq) ?? engine.api.event(seq);
+}
+
+async function detail(engine: Engine, seq: number): Promise<Detail | undefined> {
+  const { store } = engine;
+  const { ring } = store;
+  const event = await eventOf(engine, seq);
+  const row = rowOf(store, seq, engine.query.filter.raw) ?? rowOfEvent(event);
+  const peer = ring.has(seq) ? (ring.peers[ring.slot(seq)] ?? 0) : 0;
+  const other = peer > 0 ? await eventOf(engine, peer).catch(() => undefined) : undefined;
+  const ended = peer > 0 && peer < seq;
+  const { same, around } = ring.has(seq) ? related(engine, seq) : { same: [], around: [] };
+  return ended && other ? { row, event: other, end: event, same, around } : { row, event, end: other, same, around };
+}
+
+/** Runs of the same call in the session, newest first; and the agent's rows before and after. */
+function related(engine: Engine, seq: number): { same: EventRow[]; around: EventRow[] } {
+  const { store } = engine;
+  const { ring } = store;
+  const slot = ring.slot(seq);
+  const summary = store.shown.get(seq);
+  const same: EventRow[] = [];
+  const before: EventRow[] = [];
+  const after: EventRow[] = [];
+  const take = (rows: EventRow[], at: number): void => {
+    const row = rowOf(store, at, false);
+    if (row) rows.push(row);
+  };
+  const isRow = (at: number): boolean => {
+    const place = ring.slot(at);
+    return ring.has(at) && ring.sessions[place] === ring.sessions[slot] && ring.agents[place] === ring.agents[slot] && ((ring.flags[place] ?? 0) & 8) === 0;
+  };
+  for (let at = ring.high; at >= Math.max(ring.floor, ring.high - RELATED_SCAN) && same.length < RELATED_MAX; at -= 1) {
+    if (!ring.has(at)) continue;
+    const place = ring.slot(at);
+    if (ring.sessions[place] === ring.sessions[slot] && ring.tools[place] === ring.tools[slot] && ring.events[place] === ring.events[slot] && summary !== '' && store.shown.get(at) === summary) take(same, at);
+  }
+  for (let at = seq - 1; at >= Math.max(ring.floor, seq - RELATED_SCAN) && before.length < 6; at -= 1) if (isRow(at)) take(before, at);
+  for (let at = seq + 1; at <= Math.min(ring.high, seq + RELATED_SCAN) && after.length < 6; at += 1) if (isRow(at)) take(after, at);
+  return { same: same.length > 1 ? same : [], around: [...before.reverse(), ...after] };
+}
+
+/** Lists of sessions whose last change is older than this tab. */
+async function loadTodos(engine: Engine): Promise<void> {
+  const known = new Set(reportTodos(engine.store).map((report) => report.sessionId));
+  const wanted = [...engine.sessions.values()].filter((session) => session.todos && session.todos.total > 0 && session.state !== 'ended' && !known.has(session.sessionId));
+  for (const session of wanted.slice(0, 24)) {
+    const page = await engine.api.events({ kind: 'todo.updated', session: session.sessionId, limit: 1 });
+    for (const event of page.events) engine.store.insert(event);
+  }
+}

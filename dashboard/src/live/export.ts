@@ -1,0 +1,64 @@
+// Writes what the filter shows as one JSON file with its circumstances.
+import { parseJson } from '../contract/decode';
+import type { Engine } from './engine';
+import type { Exported } from './protocol';
+
+/** More than this is the server's job; the file says that it was cut. */
+export const EXPORT_EVENTS_MAX = 100_000;
+const PAGE = 1000;
+
+export async function exportList(engine: Engine, filter: string, timeZone: string): Promise<Exported> {
+  const { query, store, history } = engine;
+  const seqs = new Set<number>(history?.events.keys() ?? []);
+  const first = Math.max(0, query.length - EXPORT_EVENTS_MAX);
+  for (let index = first; index < query.length; index += 1) {
+    const seq = query.at(index);
+    seqs.add(seq);
+    const peer = query.filter.raw ? 0 : (store.ring.peers[store.ring.slot(seq)] ?? 0);
+    if (peer > 0) seqs.add(peer);
+  }
+  const sorted = [...seqs].sort((a, b) => a - b);
+  const wanted = sorted.slice(-EXPORT_EVENTS_MAX);
+  const truncated = first > 0 || wanted.length < sorted.length || (history !== undefined && !history.done);
+  const texts = new Map<number, string>();
+  for (const seq of wanted) {
+    const kept = store.raw.get(seq) ?? wireText(history?.events.get(seq)?.wire);
+    if (kept !== undefined) texts.set(seq, kept);
+  }
+  await fetchMissing(engine, wanted, texts);
+  const found = wanted.flatMap((seq) => texts.get(seq) ?? []);
+  const meta = {
+    exported_at: new Date().toISOString(),
+    tz: timeZone,
+    server: engine.api.origin,
+    version: engine.server.version,
+    epoch: engine.server.epoch,
+    filter,
+    range: { from: timeOf(found[0]), to: timeOf(found[found.length - 1]) },
+    cleared_to_seq: engine.hiddenTo,
+    count: found.length,
+    truncated: truncated || found.length < wanted.length,
+  };
+  const parts = [`{"meta":${JSON.stringify(meta, undefined, 1)},\n"events":[\n`, ...found.map((text, index) => (index === 0 ? text : `,\n${text}`)), '\n]}\n'];
+  return { blob: new Blob(parts, { type: 'application/json' }), count: found.length, truncated: meta.truncated };
+}
+
+async function fetchMissing(engine: Engine, wanted: readonly number[], texts: Map<number, string>): Promise<void> {
+  for (const seq of wanted) {
+    if (texts.has(seq)) continue;
+    const page = await engine.api.events({ after: seq - 1, limit: PAGE });
+    for (const event of page.events) {
+      const text = wireText(event.wire);
+      if (text !== undefined) texts.set(event.seq, text);
+    }
+  }
+}
+
+function wireText(wire: unknown): string | undefined {
+  return wire === undefined ? undefined : JSON.stringify(wire);
+}
+
+function timeOf(text: string | undefined): string | undefined {
+  const value = text === undefined ? undefined : parseJson(text);
+  return typeof value === 'object' && value !== null && 'time' in value && typeof value.time === 'string' ? value.time : undefined;
+}

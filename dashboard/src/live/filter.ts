@@ -1,0 +1,169 @@
+// A filter made ready for scanning: one lookup table per column, then the text.
+import type { ColumnKey, IsKey, Term } from './filter-language';
+import { Flag } from './ring';
+import type { EventStore } from './store';
+
+export class Filter {
+  readonly raw: boolean;
+  /** Lower-cased; the longest is searched, the others are checked on its hits. */
+  readonly texts: readonly string[];
+  readonly hasText: boolean;
+  readonly #texts: readonly { text: string; negated: boolean }[];
+  readonly #patterns: readonly { pattern: RegExp; negated: boolean }[];
+  readonly #tables: readonly { column: ColumnKey; table: Table }[];
+  readonly #namespaceTables: readonly Table[];
+  readonly #is: readonly { value: IsKey; negated: boolean }[];
+  readonly #took: readonly { above: boolean; ms: number; negated: boolean }[];
+  readonly #from: number;
+  readonly #to: number;
+  readonly #lastMs: number | undefined;
+
+  /** `hiddenTo`: events up to this sequence number were cleared from the view. */
+  constructor(private readonly store: EventStore, terms: readonly Term[], readonly hiddenTo: number = 0) {
+    const columns = terms.flatMap((term) => (term.kind === 'column' ? [{ column: term.key, table: this.#table(term.key, term.values, term.negated) }] : []));
+    this.#tables = columns.filter(({ column }) => column !== 'ns');
+    this.#namespaceTables = columns.filter(({ column }) => column === 'ns').map(({ table }) => table);
+    this.#texts = terms.flatMap((term) => (term.kind === 'text' ? [term] : []));
+    this.texts = this.#texts.filter(({ negated }) => !negated).map(({ text }) => text).sort((a, b) => b.length - a.length);
+    this.#patterns = terms.flatMap((term) => (term.kind === 'regex' ? [{ pattern: new RegExp(term.source, 'i'), negated: term.negated }] : []));
+    this.hasText = this.#texts.length + this.#patterns.length > 0;
+    this.#is = terms.flatMap((term) => (term.kind === 'is' ? [term] : []));
+    this.#took = terms.flatMap((term) => (term.kind === 'took' ? [term] : []));
+    this.#from = Math.max(-Infinity, ...terms.flatMap((term) => (term.kind === 'from' ? [term.at] : [])));
+    this.#to = Math.min(Infinity, ...terms.flatMap((term) => (term.kind === 'to' ? [term.at] : [])));
+    const lasts = terms.flatMap((term) => (term.kind === 'last' ? [term.ms] : []));
+    this.#lastMs = lasts.length > 0 ? Math.min(...lasts) : undefined;
+    this.raw = terms.findLast((term) => term.kind === 'raw')?.on ?? false;
+  }
+
+  from(now: number): number {
+    return this.#lastMs === undefined ? this.#from : Math.max(this.#from, now - this.#lastMs);
+  }
+
+  get to(): number {
+    return this.#to;
+  }
+
+  get moves(): boolean {
+    return this.#lastMs !== undefined;
+  }
+
+  inRange(slot: number, now: number): boolean {
+    const at = this.store.ring.times[slot] ?? 0;
+    return at >= this.from(now) && at <= this.#to;
+  }
+
+  namespaceMatches(slot: number): boolean {
+    const namespace = this.store.ring.namespaces[slot] ?? 0;
+    return this.#namespaceTables.every((table) => table.test(namespace));
+  }
+
+  /** Everything but namespace, time and text. */
+  columnsMatch(seq: number, slot: number): boolean {
+    if (seq <= this.hiddenTo) return false;
+    const { ring } = this.store;
+    const flags = ring.flags[slot] ?? 0;
+    if (!this.raw && (flags & Flag.merged) !== 0) return false;
+    for (const { column, table } of this.#tables) if (!this.#columnMatches(column, table, slot)) return false;
+    for (const { value, negated } of this.#is) if (this.#isState(value, seq, flags) === negated) return false;
+    for (const { above, ms, negated } of this.#took) {
+      const duration = ring.duration(slot);
+      const hit = duration !== undefined && (above ? duration >= ms : duration < ms);
+      if (hit === negated) return false;
+    }
+    return true;
+  }
+
+  textMatches(seq: number): boolean {
+    if (!this.hasText) return true;
+    const line = this.store.searchText(seq);
+    for (const { text, negated } of this.#texts) if (line.includes(text) === negated) return false;
+    for (const { pattern, negated } of this.#patterns) if (pattern.test(line) === negated) return false;
+    return true;
+  }
+
+  #columnMatches(column: ColumnKey, table: Table, slot: number): boolean {
+    const { ring } = this.store;
+    switch (column) {
+      case 'type': {
+        if (table.test(ring.events[slot] ?? 0)) return true;
+        const peer = ring.peers[slot] ?? 0;
+        return !this.raw && peer > 0 && ring.has(peer) && table.test(ring.events[ring.slot(peer)] ?? 0);
+      }
+      case 'tool':
+        return table.test(ring.tools[slot] ?? 0);
+      case 'agent':
+        return table.test(ring.agents[slot] ?? 0);
+      case 'session':
+      case 'project':
+        return table.test(ring.sessions[slot] ?? 0);
+      case 'ns':
+        return table.test(ring.namespaces[slot] ?? 0);
+    }
+  }
+
+  #isState(value: IsKey, seq: number, flags: number): boolean {
+    switch (value) {
+      case 'error':
+        return (flags & Flag.error) !== 0;
+      case 'open':
+        return (flags & Flag.open) !== 0;
+      case 'denied':
+        return (flags & Flag.denied) !== 0;
+      case 'need':
+        return this.store.needs(seq);
+    }
+  }
+
+  #table(key: ColumnKey, values: readonly string[], negated: boolean): Table {
+    const { store } = this;
+    const matches = values.map(matcher);
+    const any = (name: string): boolean => matches.some((match) => match(name.toLowerCase()));
+    const prefixed = (name: string): boolean => values.some((value) => name.toLowerCase().startsWith(value));
+    switch (key) {
+      case 'ns':
+        return new Table((id) => any(store.namespaces.name(id).slice(1)) || any(store.namespaces.name(id)), negated);
+      case 'type':
+        return new Table((id) => typeMatches(store.events.name(id).toLowerCase(), values), negated);
+      case 'tool':
+        return new Table((id) => any(store.tools.name(id)), negated);
+      case 'agent':
+        return new Table((id) => any(store.agentType(id)) || any(store.agentId(id)), negated);
+      case 'session':
+        return new Table((id) => prefixed(store.sessions.name(id)), negated);
+      case 'project':
+        return new Table((id) => any(store.projectOf(id)), negated);
+    }
+  }
+}
+
+/** Answers "does this number match" from a byte per number, filled when first asked. */
+class Table {
+  readonly #answers = new Uint8Array(65_536);
+
+  constructor(private readonly predicate: (id: number) => boolean, private readonly negated: boolean) {}
+
+  test(id: number): boolean {
+    let answer = this.#answers[id];
+    if (answer === 0) {
+      answer = this.predicate(id) !== this.negated ? 1 : 2;
+      this.#answers[id] = answer;
+    }
+    return answer === 1;
+  }
+}
+
+/** A value matches whole, or by its beginning when it ends with `*`. */
+function matcher(value: string): (name: string) => boolean {
+  if (value.endsWith('*')) return (name) => name.startsWith(value.slice(0, -1));
+  return (name) => name === value;
+}
+
+/** `name` is "kind event"; a value may be the event, the kind, or the kind's first word, as in `type:tool`. */
+function typeMatches(name: string, values: readonly string[]): boolean {
+  const [kind = '', event = ''] = name.split(' ');
+  return values.some((value) => {
+    if (value.endsWith('*')) return event.startsWith(value.slice(0, -1)) || kind.startsWith(value.slice(0, -1));
+    return event === value || kind === value || kind.startsWith(`${value}.`) || kind.startsWith(`${value}_`);
+  });
+}

@@ -1,0 +1,123 @@
+// The same filter over what the server keeps beyond this tab: pages of matches, newest first, and hits in payload parts that memory does not search.
+import type { MonitorEvent } from '../contract/types';
+import type { Api, EventQuery } from './api';
+import type { Term } from './filter-language';
+import { matchesEvent } from './match-event';
+import { detailOf, toneOf, wordOf, type EventRow } from './rows';
+import { baseName, isError } from './store';
+
+const PAGE = 200;
+/** Pages asked for on behalf of one wish for more; a rare filter must not run through the whole store unasked. */
+const PAGES_PER_WISH = 8;
+const MEMORY_HITS_PAGE = 2000;
+
+export type HistoryApi = Pick<Api, 'events'>;
+
+export class HistorySearch {
+  /** Oldest first. */
+  rows: EventRow[] = [];
+  readonly events = new Map<number, MonitorEvent>();
+  loading = false;
+  done = false;
+  failed = '';
+  #before: number;
+  #cancelled = false;
+
+  constructor(private readonly api: HistoryApi, private readonly terms: readonly Term[], before: number, private readonly changed: () => void) {
+    this.#before = before;
+    this.done = before <= 1;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+  }
+
+  /** Loads until some more matches are there, or the wish is spent. */
+  async more(): Promise<void> {
+    if (this.loading || this.done || this.#cancelled) return;
+    this.loading = true;
+    this.failed = '';
+    this.changed();
+    try {
+      let found = 0;
+      for (let page = 0; page < PAGES_PER_WISH && found < PAGE / 4 && !this.done && !this.#cancelled; page += 1) found += await this.#page();
+    } catch (error) {
+      this.failed = error instanceof Error ? error.message : 'The server did not answer';
+      this.done = true;
+    } finally {
+      this.loading = false;
+      if (!this.#cancelled) this.changed();
+    }
+  }
+
+  async #page(): Promise<number> {
+    const page = await this.api.events({ ...wireQuery(this.terms), before: this.#before, limit: PAGE });
+    if (this.#cancelled) return 0;
+    const matches = page.events.filter((event) => event.seq < this.#before && matchesEvent(event, this.terms)).sort((a, b) => a.seq - b.seq);
+    this.rows = [...joinCalls(matches, this.terms), ...this.rows];
+    for (const event of matches) this.events.set(event.seq, event);
+    this.#before = page.next ?? 1;
+    this.done = page.next === undefined;
+    this.changed();
+    return matches.length;
+  }
+}
+
+/** Asks which kept events hold the text somewhere in their payload; `hit` gets those between `low` and the newest. */
+export async function searchPayloads(api: HistoryApi, terms: readonly Term[], low: number, hit: (seqs: readonly number[]) => void): Promise<void> {
+  const page = await api.events({ ...wireQuery(terms), limit: MEMORY_HITS_PAGE });
+  hit(page.events.filter((event) => event.seq >= low).map((event) => event.seq));
+}
+
+/** The part of a filter that the server understands; the rest is checked on its answers. */
+export function wireQuery(terms: readonly Term[]): EventQuery {
+  const query: EventQuery = {};
+  const words: string[] = [];
+  for (const term of terms) {
+    if (term.kind === 'text' && !term.negated) words.push(term.text);
+    if (term.kind !== 'column' || term.negated || term.values.some((value) => value.endsWith('*'))) continue;
+    if (term.key === 'ns') query.namespace = term.values.map((value) => (value.startsWith('/') ? value : `/${value}`)).join(',');
+  }
+  if (words.length > 0) query.q = words.join(' ');
+  return query;
+}
+
+function joinCalls(events: readonly MonitorEvent[], terms: readonly Term[]): EventRow[] {
+  const raw = terms.some((term) => term.kind === 'raw' && term.on);
+  const starts = new Map<string, EventRow>();
+  const rows: EventRow[] = [];
+  for (const event of events) {
+    const start = raw || event.toolUseId === '' ? undefined : starts.get(event.toolUseId);
+    if (start && event.kind.startsWith('tool_call.')) {
+      Object.assign(start, { ...detailOf(start.detail, event.summary), tookMs: event.durationMs ?? event.time - start.time, state: isError(event) ? 'error' : start.state });
+      continue;
+    }
+    const row = rowOfEvent(event);
+    if (event.kind === 'tool_call.started') starts.set(event.toolUseId, row);
+    rows.push(row);
+  }
+  return rows;
+}
+
+export function rowOfEvent(event: MonitorEvent): EventRow {
+  return {
+    type: 'event',
+    seq: event.seq,
+    time: event.time,
+    sessionId: event.sessionId,
+    project: baseName(event.cwd),
+    agent: event.agentType || event.agentId || (event.sessionId === '' ? '' : 'main'),
+    child: event.agentId !== '',
+    what: wordOf(event.kind, event.event, event.toolName),
+    tone: event.kind.startsWith('tool_call.') ? toneOf(event.toolName) : 'plain',
+    detail: event.summary,
+    extra: '',
+    tookMs: event.durationMs,
+    slow: false,
+    running: false,
+    state: isError(event) ? 'error' : event.outcome === 'denied' || event.outcome === 'interrupted' ? event.outcome : 'none',
+    namespace: event.namespace,
+    event: event.event,
+    kind: event.kind,
+  };
+}

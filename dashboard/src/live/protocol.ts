@@ -1,0 +1,141 @@
+// What the page and its worker say to each other.
+import type { Health, MonitorEvent, Session, Stats } from '../contract/types';
+import type { Link } from './connection';
+import type { Histogram } from './query';
+import type { FileReport, SessionReport, TodoReport, ToolReport } from './reports';
+import type { EventRow, Row } from './rows';
+
+export interface WindowRequest {
+  first: number;
+  count: number;
+  /** Keep the row with this number `offset` rows below the first one, wherever it stands now. */
+  hold: { seq: number; offset: number } | undefined;
+  /** Show the end of the list, whatever `first` says. */
+  follow: boolean;
+  /** Count what is newer than this number (0: do not count). */
+  since: number;
+}
+
+export type ToWorker =
+  | { type: 'start'; origin: string; token: string; capacity: number; connect: boolean }
+  | { type: 'connect'; token: string | undefined }
+  | { type: 'disconnect' }
+  | { type: 'filter'; line: string }
+  | { type: 'hide'; hidden: boolean }
+  | { type: 'window'; request: WindowRequest }
+  | { type: 'older' }
+  | { type: 'ask'; ask: Ask };
+
+export interface RowsMessage {
+  type: 'rows';
+  first: number;
+  total: number;
+  rows: Row[];
+  /** Number of the newest event of the list; tells how many are new below a paused view. */
+  lastSeq: number;
+  /** Rows newer than the request's `since`. */
+  newer: number;
+}
+
+/** Twice a second at most: everything around the list. */
+export interface Summary {
+  type: 'summary';
+  /** Rows of the filter, and how many of them are errors. */
+  matches: number;
+  matchErrors: number;
+  searching: boolean;
+  history: 'none' | 'loading' | 'more' | 'done' | 'failed';
+  historyRows: number;
+  /** Rows by namespace under the filter without its namespaces. */
+  namespaces: Record<string, number>;
+  /** Event types kept in this tab, most frequent first. */
+  types: { event: string; kind: string; count: number }[];
+  kept: number;
+  capacity: number;
+  full: boolean;
+  totalEvents: number;
+  perMinute: number;
+  errors5m: number;
+  events5m: number;
+  uniqueTypes: number;
+  histogram: Histogram;
+  hiddenTo: number;
+  catchingUp: { loaded: number; total: number } | undefined;
+  /** How late the newest live event was when it was stored here. */
+  behindMs: number;
+  problems: string[];
+}
+
+export interface ServerInfo {
+  version: string;
+  port: number;
+  instance: string;
+  epoch: string;
+}
+
+export interface FleetMessage {
+  type: 'fleet';
+  sessions: Session[];
+  removed: string[];
+  /** All others are gone. */
+  whole: boolean;
+  clients: number | undefined;
+  eventsPerSecond: number | undefined;
+}
+
+export type FromWorker =
+  | { type: 'link'; link: Link }
+  | { type: 'server'; server: ServerInfo }
+  | FleetMessage
+  | RowsMessage
+  | { type: 'dirty' }
+  | { type: 'volatile'; event: MonitorEvent }
+  | Summary;
+
+export interface Detail {
+  row: EventRow;
+  /** The row's event, and the other half of its call. */
+  event: MonitorEvent;
+  end: MonitorEvent | undefined;
+  /** Other runs of the same call in this session, and what its agent did around it. */
+  same: EventRow[];
+  around: EventRow[];
+}
+
+export interface Exported {
+  blob: Blob;
+  count: number;
+  truncated: boolean;
+}
+
+export type Ask =
+  | { what: 'detail'; seq: number }
+  | { what: 'json'; seq: number }
+  | { what: 'content'; seq: number }
+  | { what: 'health' }
+  | { what: 'stats'; minutes: number }
+  | { what: 'tools'; from: number; to: number; session: string }
+  | { what: 'files' }
+  | { what: 'todos' }
+  | { what: 'session'; sessionId: string }
+  | { what: 'step'; seq: number; by: number }
+  | { what: 'export'; filter: string; timeZone: string }
+  | { what: 'test' };
+
+export interface Answers {
+  detail: Detail | undefined;
+  json: string;
+  content: string;
+  health: Health;
+  stats: Stats;
+  tools: ToolReport[];
+  files: FileReport[];
+  todos: TodoReport[];
+  session: SessionReport;
+  /** Number of the event `by` rows away; 0 when there is none. */
+  step: number;
+  export: Exported;
+  test: boolean;
+}
+
+export type Answer = { ok: true; value: Answers[keyof Answers] } | { ok: false; message: string };

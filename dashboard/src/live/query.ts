@@ -1,0 +1,247 @@
+// One filter's result over the store: scanned newest first in slices, then kept up to date event by event.
+import { Flag } from './ring';
+import { CHUNK_ROWS } from './text-chunks';
+import type { Filter } from './filter';
+import type { EventStore } from './store';
+
+/** What is known of a slot under this filter. */
+const BIT_FACET = 1;
+const BIT_HISTOGRAM = 2;
+const BIT_RESULT = 4;
+/** Counted in `errors`; its own bit, because a call's row turns into an error after it was counted. */
+const BIT_ERROR = 8;
+
+export interface Histogram {
+  from: number;
+  to: number;
+  events: number[];
+  errors: number[];
+}
+
+export class Query {
+  /** Sequence numbers, ascending, between `#left` and `#right`; twice the ring, so that it can grow on both sides. */
+  readonly #results: Float64Array;
+  #left: number;
+  #right: number;
+  readonly #bits: Uint8Array;
+  readonly #extra = new Set<number>();
+  /** Rows by namespace that match everything but the namespace. */
+  readonly facets = new Float64Array(256);
+  errors = 0;
+  #nextChunk: number;
+  #lowest: number;
+  #expired = 0;
+
+  constructor(private readonly store: EventStore, readonly filter: Filter) {
+    const { capacity } = store.ring;
+    this.#results = new Float64Array(capacity * 2);
+    this.#left = capacity;
+    this.#right = capacity;
+    this.#bits = new Uint8Array(capacity);
+    this.#nextChunk = Math.floor(store.ring.high / CHUNK_ROWS);
+    this.#lowest = store.ring.high + 1;
+  }
+
+  get length(): number {
+    return this.#right - this.#left;
+  }
+
+  get complete(): boolean {
+    return this.#nextChunk < Math.floor(this.store.ring.floor / CHUNK_ROWS);
+  }
+
+  at(index: number): number {
+    return index < 0 || index >= this.length ? 0 : (this.#results[this.#left + index] ?? 0);
+  }
+
+  /** Index of the first result with this number or a higher one. */
+  lowerBound(seq: number): number {
+    let low = this.#left;
+    let high = this.#right;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#results[middle] ?? 0) < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low - this.#left;
+  }
+
+  /** Scans older chunks until the time is over; true when all are scanned. */
+  step(deadline: number, clock: () => number, now: number): boolean {
+    while (!this.complete) {
+      this.#scanChunk(this.#nextChunk, now);
+      this.#nextChunk -= 1;
+      if (clock() >= deadline) break;
+    }
+    return this.complete;
+  }
+
+  #scanChunk(number: number, now: number): void {
+    const { ring } = this.store;
+    const first = Math.max(number * CHUNK_ROWS, ring.floor);
+    const last = Math.min((number + 1) * CHUNK_ROWS - 1, this.#lowest - 1);
+    const hits: number[] = [];
+    const visit = (seq: number, textKnown: boolean): void => {
+      if (seq < first || seq > last || !ring.has(seq)) return;
+      if (this.#judge(seq, ring.slot(seq), now, textKnown)) hits.push(seq);
+    };
+    const [needle] = this.filter.texts;
+    if (needle !== undefined) {
+      this.store.searchChunk(number, needle, (seq) => visit(seq, false));
+      if (this.#extra.size > 0) for (const seq of this.#extra) if (!hits.includes(seq)) visit(seq, true);
+      if (this.#extra.size > 0) hits.sort((a, b) => a - b);
+    } else {
+      for (let seq = first; seq <= last; seq += 1) visit(seq, false);
+    }
+    for (let index = hits.length - 1; index >= 0; index -= 1) this.#pushLeft(hits[index] ?? 0);
+    this.#lowest = Math.min(this.#lowest, first);
+  }
+
+  /** Sets the slot's bits and counts; true when it belongs to the result. */
+  #judge(seq: number, slot: number, now: number, textKnown: boolean): boolean {
+    const { filter } = this;
+    if (!filter.columnsMatch(seq, slot)) return false;
+    if (!textKnown && !filter.textMatches(seq) && !this.#extra.has(seq)) return false;
+    const inRange = filter.inRange(slot, now);
+    const namespaceMatches = filter.namespaceMatches(slot);
+    let bits = 0;
+    if (inRange) {
+      bits |= BIT_FACET;
+      const namespace = this.store.ring.namespaces[slot] ?? 0;
+      this.facets[namespace] = (this.facets[namespace] ?? 0) + 1;
+    }
+    if (namespaceMatches) bits |= BIT_HISTOGRAM;
+    if (inRange && namespaceMatches) {
+      bits |= BIT_RESULT;
+      if (((this.store.ring.flags[slot] ?? 0) & Flag.error) !== 0) {
+        bits |= BIT_ERROR;
+        this.errors += 1;
+      }
+    }
+    this.#bits[slot] = bits;
+    return (bits & BIT_RESULT) !== 0;
+  }
+
+  /** An event was stored. `true` when the result changed. */
+  inserted(seq: number, now: number): boolean {
+    if (seq < this.#lowest && !this.complete) return false;
+    return this.#place(seq, now);
+  }
+
+  /** A row may match now, or not any more. `true` when the result changed or a row of it did. */
+  changed(seq: number, now: number): boolean {
+    const { ring } = this.store;
+    if (!ring.has(seq) || (seq < this.#lowest && !this.complete)) return false;
+    const slot = ring.slot(seq);
+    const was = ((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0;
+    this.#forget(slot);
+    const is = this.#judge(seq, slot, now, false);
+    if (was && !is) this.#remove(seq);
+    if (!was && is) this.#insert(seq);
+    return was || is;
+  }
+
+  /** The server found the text in parts of this event that memory does not search. */
+  addExtra(seq: number, now: number): boolean {
+    if (this.#extra.has(seq)) return false;
+    this.#extra.add(seq);
+    const { ring } = this.store;
+    if (!ring.has(seq) || ((this.#bits[ring.slot(seq)] ?? 0) & BIT_RESULT) !== 0) return false;
+    return seq >= this.#lowest || this.complete ? this.#place(seq, now) : false;
+  }
+
+  /** Before a slot is given away. */
+  evict(slot: number): void {
+    if (((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0) this.#remove(this.store.ring.seqs[slot] ?? 0);
+    this.#forget(slot);
+  }
+
+  /** Lets go of rows that left a moving range; true when the result changed. */
+  expire(now: number): boolean {
+    if (!this.filter.moves) return false;
+    const { ring } = this.store;
+    const from = this.filter.from(now);
+    const before = this.#left;
+    this.#expired = Math.max(this.#expired, ring.floor);
+    while (this.#expired <= ring.high) {
+      const slot = ring.slot(this.#expired);
+      if (ring.has(this.#expired)) {
+        if ((ring.times[slot] ?? 0) >= from) break;
+        if (((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0) this.#remove(this.#expired);
+        const keptBit = (this.#bits[slot] ?? 0) & BIT_HISTOGRAM;
+        this.#forget(slot);
+        this.#bits[slot] = keptBit;
+      }
+      this.#expired += 1;
+    }
+    return this.#left !== before;
+  }
+
+  histogram(from: number, to: number, bins: number): Histogram {
+    const { ring } = this.store;
+    const events = new Array<number>(bins).fill(0);
+    const errors = new Array<number>(bins).fill(0);
+    const scale = bins / Math.max(1, to - from);
+    for (let slot = 0; slot < ring.capacity; slot += 1) {
+      if (((this.#bits[slot] ?? 0) & BIT_HISTOGRAM) === 0) continue;
+      const bin = Math.floor(((ring.times[slot] ?? 0) - from) * scale);
+      if (bin < 0 || bin >= bins) continue;
+      events[bin] = (events[bin] ?? 0) + 1;
+      if (((ring.flags[slot] ?? 0) & Flag.error) !== 0) errors[bin] = (errors[bin] ?? 0) + 1;
+    }
+    return { from, to, events, errors };
+  }
+
+  #place(seq: number, now: number): boolean {
+    const { ring } = this.store;
+    const slot = ring.slot(seq);
+    this.#forget(slot);
+    if (!this.#judge(seq, slot, now, this.#extra.has(seq))) return false;
+    this.#insert(seq);
+    return true;
+  }
+
+  #forget(slot: number): void {
+    const bits = this.#bits[slot] ?? 0;
+    if (bits === 0) return;
+    const { ring } = this.store;
+    const namespace = ring.namespaces[slot] ?? 0;
+    if ((bits & BIT_FACET) !== 0) this.facets[namespace] = Math.max(0, (this.facets[namespace] ?? 0) - 1);
+    if ((bits & BIT_ERROR) !== 0) this.errors -= 1;
+    this.#bits[slot] = 0;
+  }
+
+  #pushLeft(seq: number): void {
+    if (this.#left === 0) this.#recentre();
+    this.#left -= 1;
+    this.#results[this.#left] = seq;
+  }
+
+  #insert(seq: number): void {
+    if (this.#right === this.#results.length || this.#left === 0) this.#recentre();
+    const index = this.#left + this.lowerBound(seq);
+    if (index < this.#right && this.#results[index] === seq) return;
+    this.#results.copyWithin(index + 1, index, this.#right);
+    this.#results[index] = seq;
+    this.#right += 1;
+  }
+
+  #remove(seq: number): void {
+    const index = this.#left + this.lowerBound(seq);
+    if (index >= this.#right || this.#results[index] !== seq) return;
+    if (index === this.#left) {
+      this.#left += 1;
+      return;
+    }
+    this.#results.copyWithin(index, index + 1, this.#right);
+    this.#right -= 1;
+  }
+
+  #recentre(): void {
+    const { length } = this;
+    const left = (this.#results.length - length) >> 1;
+    this.#results.copyWithin(left, this.#left, this.#right);
+    this.#left = left;
+    this.#right = left + length;
+  }
+}

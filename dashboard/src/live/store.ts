@@ -1,0 +1,215 @@
+// The kept events of one data folder: columns, texts, raw JSON, and the joining of a call's two events to one row.
+import { isJsonObject } from '../contract/decode';
+import type { MonitorEvent, Session } from '../contract/types';
+import { Interner } from './interner';
+import { RawRing } from './raw-ring';
+import { Flag, Ring } from './ring';
+import { searchWords } from './search-words';
+import { TextChunks } from './text-chunks';
+import { ToolTimes } from './tool-times';
+
+const AGENT_SEPARATOR = '\u0001';
+/** Calls that never end would fill the map of open calls; the oldest go first. */
+const OPEN_CALLS_MAX = 20_000;
+const ERROR_KINDS = new Set(['tool_call.failed', 'turn.failed', 'system.error', 'hook.unreadable', 'spool.given_up']);
+const ERROR_LEVELS = new Set(['ERROR', 'CRITICAL', 'FATAL']);
+
+export interface Inserted {
+  seq: number;
+  /** A row that changed because of it: the first event of the call that it ends. 0 for none. */
+  changed: number;
+}
+
+export class EventStore {
+  readonly ring: Ring;
+  readonly shown: TextChunks;
+  readonly #search: TextChunks;
+  readonly raw: RawRing;
+  readonly namespaces = new Interner(256);
+  /** Names are "kind event". */
+  readonly events = new Interner(65_536);
+  readonly sessions = new Interner(65_536);
+  readonly #agents = new Interner(65_536);
+  readonly tools = new Interner(65_536);
+  readonly toolTimes = new ToolTimes();
+  readonly #projects: string[] = [];
+  /** Open calls by tool use id. */
+  readonly #open = new Map<string, { seq: number; session: number }>();
+  /** Ends that came before their start (pages are loaded backwards). */
+  readonly #ends = new Map<string, number>();
+  readonly #needs = new Set<number>();
+  /** Called for every slot before it is given to another event. */
+  onEvict: (slot: number) => void = () => undefined;
+
+  constructor(capacity: number, rawBytes?: number) {
+    this.ring = new Ring(capacity);
+    this.shown = new TextChunks(capacity);
+    this.#search = new TextChunks(capacity);
+    this.raw = new RawRing(capacity, rawBytes);
+  }
+
+  insert(event: MonitorEvent): Inserted | undefined {
+    const { ring } = this;
+    if (!ring.accepts(event.seq)) return undefined;
+    const slot = ring.slot(event.seq);
+    if ((ring.seqs[slot] ?? 0) !== 0) this.onEvict(slot);
+    const session = this.sessions.id(event.sessionId);
+    if (event.cwd !== '' && !this.#projects[session]) this.#projects[session] = baseName(event.cwd);
+    const tool = this.tools.id(event.toolName);
+    ring.put({
+      seq: event.seq,
+      time: event.time,
+      namespace: this.namespaces.id(event.namespace),
+      event: this.events.id(`${event.kind} ${event.event}`),
+      session,
+      agent: this.#agents.id(`${event.agentType}${AGENT_SEPARATOR}${event.agentId}`),
+      tool,
+      durationMs: event.durationMs,
+      flags: flagsOf(event),
+    });
+    this.shown.set(event.seq, event.summary);
+    this.#search.set(event.seq, `${event.summary} ${event.event} ${event.toolName} ${event.agentType} ${searchWords(event.data)}`.toLowerCase());
+    const json = toJson(event);
+    if (json !== '') this.raw.put(event.seq, json);
+    return { seq: event.seq, changed: this.#join(event, slot, session) };
+  }
+
+  searchText(seq: number): string {
+    return this.#search.get(seq);
+  }
+
+  searchChunk(number: number, needle: string, hit: (seq: number) => void): void {
+    this.#search.search(number, needle, hit);
+  }
+
+  sealBelow(seq: number): void {
+    this.#search.sealBelow(seq);
+    this.shown.sealBelow(seq);
+  }
+
+  /** The number of "no agent named": a session's main thread, or no session at all. */
+  get mainAgent(): number {
+    return this.#agents.id(AGENT_SEPARATOR);
+  }
+
+  agentType(id: number): string {
+    const [type = '', agentId = ''] = this.#agents.name(id).split(AGENT_SEPARATOR);
+    return type || (agentId === '' ? 'main' : agentId);
+  }
+
+  agentId(id: number): string {
+    return this.#agents.name(id).split(AGENT_SEPARATOR)[1] ?? '';
+  }
+
+  projectOf(session: number): string {
+    return this.#projects[session] ?? '';
+  }
+
+  needs(seq: number): boolean {
+    return this.#needs.has(seq);
+  }
+
+  /** Takes over what the server knows of sessions; returns the rows whose look may have changed. */
+  applySessions(sessions: readonly Session[], all: readonly Session[]): number[] {
+    const changed: number[] = [];
+    for (const session of sessions) {
+      const id = this.sessions.id(session.sessionId);
+      this.#projects[id] = session.project;
+      const open = new Set(session.openCalls.map((call) => call.toolUseId));
+      for (const [toolUseId, call] of this.#open) {
+        if (call.session !== id || call.seq > session.lastSeq || open.has(toolUseId)) continue;
+        this.#open.delete(toolUseId);
+        if (!this.ring.has(call.seq)) continue;
+        const slot = this.ring.slot(call.seq);
+        this.ring.flags[slot] = ((this.ring.flags[slot] ?? 0) & ~Flag.open) | Flag.endless;
+        changed.push(call.seq);
+      }
+    }
+    const needs = all.flatMap((session) => (session.state === 'need' && session.reason ? [session.reason.seq] : []));
+    const before = [...this.#needs];
+    this.#needs.clear();
+    for (const seq of needs) this.#needs.add(seq);
+    for (const seq of new Set([...before, ...needs])) if (before.includes(seq) !== needs.includes(seq)) changed.push(seq);
+    return changed;
+  }
+
+  /** Joins the two events of a call; returns the first event's number when the second came just now, else 0. */
+  #join(event: MonitorEvent, slot: number, session: number): number {
+    const { ring } = this;
+    if (event.toolUseId === '') return 0;
+    if (event.kind === 'tool_call.started') {
+      const end = this.#ends.get(event.toolUseId);
+      if (end === undefined || !ring.has(end)) {
+        this.#rememberOpen(event.toolUseId, event.seq, session);
+        return 0;
+      }
+      this.#ends.delete(event.toolUseId);
+      this.#marry(event.seq, slot, end, ring.slot(end));
+      return end;
+    }
+    if (event.kind !== 'tool_call.finished' && event.kind !== 'tool_call.failed') return 0;
+    if (event.durationMs !== undefined) this.toolTimes.add(this.tools.id(event.toolName), event.durationMs);
+    const start = this.#open.get(event.toolUseId);
+    if (start === undefined || !ring.has(start.seq)) {
+      this.#ends.set(event.toolUseId, event.seq);
+      if (this.#ends.size > OPEN_CALLS_MAX) deleteOldest(this.#ends);
+      return 0;
+    }
+    this.#open.delete(event.toolUseId);
+    this.#marry(start.seq, ring.slot(start.seq), event.seq, slot);
+    return start.seq;
+  }
+
+  #rememberOpen(toolUseId: string, seq: number, session: number): void {
+    this.#open.set(toolUseId, { seq, session });
+    if (this.#open.size > OPEN_CALLS_MAX) deleteOldest(this.#open);
+  }
+
+  #marry(start: number, startSlot: number, end: number, endSlot: number): void {
+    const { ring } = this;
+    const endFlags = ring.flags[endSlot] ?? 0;
+    const taken = Flag.error | Flag.denied | Flag.interrupted;
+    ring.flags[startSlot] = ((ring.flags[startSlot] ?? 0) & ~(Flag.open | Flag.endless)) | (endFlags & taken);
+    ring.flags[endSlot] = endFlags | Flag.merged;
+    ring.peers[startSlot] = end;
+    ring.peers[endSlot] = start;
+    ring.setDuration(startSlot, ring.duration(endSlot) ?? Math.max(0, (ring.times[endSlot] ?? 0) - (ring.times[startSlot] ?? 0)));
+    this.#search.append(start, ` ${this.#search.get(end)}`);
+  }
+}
+
+function flagsOf(event: MonitorEvent): number {
+  let flags = 0;
+  if (isError(event)) flags |= Flag.error;
+  if (event.outcome === 'denied') flags |= Flag.denied;
+  if (event.outcome === 'interrupted') flags |= Flag.interrupted;
+  if (event.agentId !== '') flags |= Flag.child;
+  if (event.kind === 'tool_call.started') flags |= Flag.call | Flag.open;
+  return flags;
+}
+
+/** Did something go wrong? A denied or interrupted call did what a person wanted. */
+export function isError(event: MonitorEvent): boolean {
+  if (event.outcome !== '') return event.outcome === 'error';
+  if (ERROR_KINDS.has(event.kind)) return true;
+  return event.kind === 'log.message' && isJsonObject(event.data) && ERROR_LEVELS.has(String(event.data['level']).toUpperCase());
+}
+
+export function baseName(path: string): string {
+  const parts = path.split(/[/\\]/).filter((part) => part !== '');
+  return parts[parts.length - 1] ?? '';
+}
+
+function deleteOldest<Value>(map: Map<string, Value>): void {
+  const oldest = map.keys().next();
+  if (!oldest.done) map.delete(oldest.value);
+}
+
+function toJson(event: MonitorEvent): string {
+  try {
+    return JSON.stringify(event.wire);
+  } catch {
+    // Nested too deeply for this engine: left out here, so that whoever wants it asks the server for the text.
+    return '';
+  }
+}

@@ -1,0 +1,104 @@
+// What the address bar says, and how it is written: everything that can be shared is in it.
+import { columnValues, split, withColumn } from '../live/filter-language';
+
+export type View = 'live' | 'timeline' | 'work' | 'usage' | 'system';
+
+export interface Route {
+  view: View;
+  /** The filter line, namespaces and range included. */
+  filter: string;
+  /** Selected event; 0 for none. */
+  event: number;
+  /** Session of the Timeline. */
+  session: string;
+  /** Tab within a view. */
+  tab: string;
+}
+
+/** Parameters of the page itself, kept through every navigation. */
+const KEPT = ['port', 'autoconnect', 'keep'];
+const RANGE_KEYS = ['from', 'to'];
+
+export function readRoute(url: URL): Route {
+  const [first = '', second = ''] = url.pathname.split('/').filter((part) => part !== '').map(decode);
+  const parameters = url.searchParams;
+  let filter = parameters.get('q') ?? '';
+  const namespaces = parameters.get('ns')?.split(',').filter((name) => name !== '') ?? [];
+  for (const key of RANGE_KEYS) {
+    const value = parameters.get(key);
+    if (value) filter = withColumn(filter, key, [value]);
+  }
+  if (namespaces.length > 0) filter = withColumn(filter, 'ns', namespaces);
+  const event = Number(parameters.get('e') ?? 0);
+  return {
+    view: viewOf(first),
+    filter,
+    event: Number.isSafeInteger(event) && event > 0 ? event : 0,
+    session: first === 's' ? second : '',
+    tab: first === 'work' ? second || 'todos' : (parameters.get('tab') ?? ''),
+  };
+}
+
+export function writeRoute(route: Route, current: URL): string {
+  const parameters = new URLSearchParams();
+  for (const key of KEPT) {
+    const value = current.searchParams.get(key);
+    if (value !== null) parameters.set(key, value);
+  }
+  if (route.view === 'live') {
+    const rest = split(route.filter).filter((token) => !/^(ns|from|to):/i.test(token)).join(' ');
+    if (rest !== '') parameters.set('q', rest);
+    for (const key of ['ns', ...RANGE_KEYS]) {
+      const values = columnValues(route.filter, key);
+      if (values.length > 0) parameters.set(key, values.join(','));
+    }
+  }
+  if (route.event > 0) parameters.set('e', String(route.event));
+  const query = parameters.toString();
+  return pathOf(route) + (query === '' ? '' : `?${query}`);
+}
+
+function pathOf(route: Route): string {
+  switch (route.view) {
+    case 'timeline':
+      return route.session === '' ? '/s' : `/s/${encodeURIComponent(route.session)}`;
+    case 'work':
+      return `/work/${encodeURIComponent(route.tab || 'todos')}`;
+    case 'live':
+    case 'usage':
+    case 'system':
+      return `/${route.view}`;
+  }
+}
+
+function viewOf(first: string): View {
+  if (first === 's') return 'timeline';
+  return first === 'work' || first === 'usage' || first === 'system' ? first : 'live';
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** The server this page talks to: its own, or `?port=` on the same host. */
+export function serverOrigin(url: URL): string {
+  const port = Number(url.searchParams.get('port') ?? 0);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return url.origin;
+  return `${url.protocol}//${url.hostname}:${port}`;
+}
+
+/** `?autoconnect=false` waits for a click. */
+export function autoconnect(url: URL): boolean {
+  return !/^(false|0|no)$/i.test(url.searchParams.get('autoconnect') ?? 'true');
+}
+
+/** `?keep=1048576`: how many events this tab keeps; a power of two between 4,096 and 1,048,576. */
+export function keep(url: URL, standard: number): number {
+  const wanted = Number(url.searchParams.get('keep') ?? standard);
+  if (!Number.isFinite(wanted)) return standard;
+  return 2 ** Math.round(Math.log2(Math.min(1_048_576, Math.max(4096, wanted))));
+}

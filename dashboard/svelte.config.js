@@ -1,0 +1,2 @@
+// Tells Svelte's tools that every component uses runes.
+export default { compilerOptions: { runes: true } };
