@@ -1,0 +1,230 @@
+//! The one gate before every door (I9): host name, origin, peer, token.
+//!
+//! Without a token only programs of this user on this machine get in. With one, everybody has to bring it, in a header
+//! or in the first message of their protocol, never in a URL.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use subtle::ConstantTimeEq;
+
+use crate::api::problem::Problem;
+use crate::app::App;
+use crate::config::{self, Config};
+use crate::peer::{self, Owner};
+
+/// What a refused client is told, word for word as the documents print it.
+pub(crate) const INVALID_TOKEN: &str = "Invalid authentication token";
+
+/// Who is at the other end of a connection; looked up once, when it first matters.
+#[derive(Clone)]
+pub(crate) struct Visitor {
+    pub(crate) peer: SocketAddr,
+    local: SocketAddr,
+    owner: Arc<OnceLock<Owner>>,
+}
+
+impl Visitor {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr) -> Visitor {
+        Visitor { peer, local, owner: Arc::new(OnceLock::new()) }
+    }
+
+    fn owner(&self) -> Owner {
+        *self.owner.get_or_init(|| peer::owner(self.peer, self.local))
+    }
+}
+
+/// What a request may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    /// It brought the token, or none is needed.
+    pub(crate) token: bool,
+    /// It may read what was withheld and act on processes: our own page, a program of this user, or the token.
+    pub(crate) trusted: bool,
+}
+
+/// The gate's rules.
+pub(crate) struct Access {
+    token: Option<String>,
+    insecure: bool,
+    origins: Vec<String>,
+    localhost_origins: bool,
+    hosts: Vec<String>,
+    loopback: bool,
+}
+
+impl Access {
+    pub(crate) fn new(config: &Config, _port: u16) -> Access {
+        Access {
+            token: config.token.clone(),
+            insecure: config.insecure,
+            origins: config.origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
+            localhost_origins: config.localhost_origins,
+            hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            loopback: config::is_loopback(&config.host),
+        }
+    }
+
+    /// Whether clients have to bring a token.
+    pub(crate) fn needs_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether this is the token. Takes the same time for any wrong one of the same length.
+    pub(crate) fn is_token(&self, brought: &str) -> bool {
+        self.token.as_ref().is_none_or(|token| token.as_bytes().ct_eq(brought.as_bytes()).into())
+    }
+
+    /// Checks host and origin, which no token makes up for. Returns the origin to echo.
+    fn check_address(&self, request: &Request, visitor: &Visitor) -> Result<Option<HeaderValue>, Problem> {
+        let headers = request.headers();
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or_else(|| request.uri().host());
+        let Some(host) = host else {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "host_missing", "the request names no host"));
+        };
+        if !self.is_own_host(host, visitor) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "host_not_allowed", format!("this monitor is not called {host:?}"))
+                .suggest("Ask for it as localhost, or add the name to monitoring.allowed_hosts"));
+        }
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+            if site == Some("cross-site") && !may_be_cross_site(request) {
+                return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", "another web site asked for this"));
+            }
+            return Ok(None);
+        };
+        let name = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+        if self.is_allowed_origin(&name, host) {
+            return Ok(Some(origin.clone()));
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", format!("web pages of {name} may not connect"))
+            .suggest("Add the origin to monitoring.cors.origins"))
+    }
+
+    fn is_own_host(&self, host: &str, visitor: &Visitor) -> bool {
+        let name = host_name(host).to_ascii_lowercase();
+        if config::is_loopback(&name) || self.hosts.contains(&name) {
+            return true;
+        }
+        // On a bind that others can reach, the address that they connected to is a name of this machine.
+        !self.loopback && name.parse::<IpAddr>().is_ok_and(|ip| ip == visitor.local.ip().to_canonical())
+    }
+
+    fn is_allowed_origin(&self, origin: &str, host: &str) -> bool {
+        if self.origins.iter().any(|allowed| allowed == origin) {
+            return true;
+        }
+        let Some((_, authority)) = origin.split_once("://") else { return false };
+        authority.eq_ignore_ascii_case(host) || (self.localhost_origins && config::is_loopback(host_name(authority)))
+    }
+
+    /// Checks who asks. Doors that take the token in their own protocol look at [`Granted::token`] later.
+    fn check_peer(&self, headers: &HeaderMap, visitor: &Visitor) -> Result<Granted, Problem> {
+        let brought = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+        if self.needs_token() {
+            return match brought {
+                Some(brought) if !self.is_token(brought) => Err(Problem::token()),
+                Some(_) => Ok(Granted { token: true, trusted: true }),
+                None => Ok(Granted { token: false, trusted: false }),
+            };
+        }
+        let own_page = match (headers.get(header::ORIGIN), headers.get(header::HOST)) {
+            (None, _) => true,
+            (Some(origin), Some(host)) => {
+                let (origin, host) = (origin.to_str().unwrap_or_default(), host.to_str().unwrap_or_default());
+                origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+            }
+            (Some(_), None) => false,
+        };
+        match visitor.owner() {
+            Owner::Own => Ok(Granted { token: true, trusted: own_page }),
+            Owner::Unknown => Ok(Granted { token: true, trusted: false }),
+            Owner::Stranger | Owner::Remote if self.insecure => Ok(Granted { token: true, trusted: false }),
+            Owner::Stranger => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "not_your_monitor", "this monitor belongs to another user of this machine"))
+            }
+            Owner::Remote => Err(Problem::new(StatusCode::FORBIDDEN, "loopback_only", "only programs of this machine may connect")),
+        }
+    }
+}
+
+/// Runs before every route.
+pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let Some(visitor) = request.extensions().get::<Visitor>().cloned() else {
+        return Problem::new(StatusCode::FORBIDDEN, "no_visitor", "the connection has no address").into();
+    };
+    let origin = match app.access.check_address(&request, &visitor) {
+        Ok(origin) => origin,
+        Err(problem) => return problem.into(),
+    };
+    if request.method() == Method::OPTIONS {
+        return with_cors(preflight(), origin);
+    }
+    let granted = match app.access.check_peer(request.headers(), &visitor) {
+        Ok(granted) => granted,
+        Err(problem) => return with_cors(problem.into(), origin),
+    };
+    if !granted.token && !is_open_to_all(request.uri().path(), request.method()) && !brings_token_later(&request) {
+        return with_cors(Problem::token().into(), origin);
+    }
+    request.extensions_mut().insert(granted);
+    with_cors(next.run(request).await, origin)
+}
+
+/// The page itself (which asks for the token) and `/health` (which then tells less).
+fn is_open_to_all(path: &str, method: &Method) -> bool {
+    let data = ["/api/", "/socket.io", "/emit", "/status", "/agents", "/admin", "/v1/", "/ws"];
+    matches!(*method, Method::GET | Method::HEAD) && !data.iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Socket.IO brings it in `auth`, the raw API in its first frame.
+fn brings_token_later(request: &Request) -> bool {
+    let upgrades = request.headers().contains_key(header::UPGRADE);
+    request.uri().path().starts_with("/socket.io") || (upgrades && matches!(request.uri().path(), "/" | "/ws"))
+}
+
+fn may_be_cross_site(request: &Request) -> bool {
+    let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    request.uri().path() == "/health" || (navigates && request.method() == Method::GET && is_open_to_all(request.uri().path(), request.method()))
+}
+
+fn preflight() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
+    let headers = response.headers_mut();
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-site"));
+    response
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// `localhost:8765` → `localhost`, `[::1]:8765` → `::1`.
+fn host_name(authority: &str) -> &str {
+    if let Some(v6) = authority.strip_prefix('[') {
+        return v6.split(']').next().unwrap_or(v6);
+    }
+    authority.rsplit_once(':').map_or(authority, |(name, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { authority })
+}

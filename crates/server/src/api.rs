@@ -1,0 +1,18 @@
+//! Answers: one file per question.
+
+pub(crate) mod agents;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod problem;
+pub(crate) mod sessions;
+pub(crate) mod stats;
+pub(crate) mod status;
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header;
+
+/// An answer whose body is JSON already.
+pub(crate) fn json(body: impl Into<Bytes>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.into()).into_response()
+}

@@ -1,0 +1,61 @@
+//! How an error looks to a program: `{"error": {"code", "message", "suggestion"?}}`.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::access;
+
+/// An error that a client can act on.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    suggestion: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Problem {
+        Problem { status, code, message: message.into(), suggestion: None }
+    }
+
+    /// The way out.
+    pub(crate) fn suggest(mut self, suggestion: impl Into<String>) -> Problem {
+        self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    /// The token is missing or wrong.
+    pub(crate) fn token() -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", access::INVALID_TOKEN)
+            .suggest("Bring it as `Authorization: Bearer <token>`; it is in CLAUDE_MPM_SOCKETIO_TOKEN of whoever started the monitor")
+    }
+
+    /// The request cannot be understood.
+    pub(crate) fn bad_request(message: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// The store failed.
+    pub(crate) fn store(error: impl std::fmt::Display) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string())
+            .suggest("See `claude-mpm monitor status --verbose` and the monitor's log")
+    }
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Response {
+        let mut error = json!({ "code": problem.code, "message": problem.message });
+        if let Some(suggestion) = problem.suggestion {
+            error["suggestion"] = suggestion.into();
+        }
+        (problem.status, super::json(json!({ "error": error }).to_string())).into_response()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.into()
+    }
+}

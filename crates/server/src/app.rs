@@ -1,0 +1,114 @@
+//! What every door and every answer shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use event::event::{Event, Fact, Source, Time};
+use event::vocabulary::Kind;
+use event::wire::websocket::Instance;
+use serde_json::json;
+use store::{Options, Reader, Store};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Access;
+use crate::clock;
+use crate::config::{Config, StartError};
+use crate::hub::{Hub, Published, State};
+use crate::live;
+use crate::recorder::Recorder;
+use crate::recorder::memory;
+
+/// The server's shared parts; one for all tasks.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    /// The port it really listens on.
+    pub(crate) port: u16,
+    pub(crate) access: Access,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) recorder: Recorder,
+    pub(crate) reader: Reader,
+    pub(crate) io: socketio::Server,
+    pub(crate) started_at: Time,
+    pub(crate) stopping: AtomicBool,
+    /// HTTP requests and inbound socket requests since the start.
+    pub(crate) requests: AtomicU64,
+    /// Clients of the raw WebSocket API now.
+    pub(crate) websocket_clients: AtomicU64,
+    /// Tasks that serve one client or one event, waited for at shutdown.
+    pub(crate) tasks: TaskTracker,
+    /// Tells those tasks to end.
+    pub(crate) stopped: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(config: Config, port: u16, hub: Arc<Hub>, recorder: Recorder, reader: Reader) -> Arc<App> {
+        let access = Access::new(&config, port);
+        Arc::new_cyclic(|app| App {
+            io: live::socketio::server(&config, app.clone()),
+            access,
+            config,
+            port,
+            hub,
+            recorder,
+            reader,
+            started_at: clock::now(),
+            stopping: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            websocket_clients: AtomicU64::new(0),
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+        })
+    }
+
+    /// Which server this is, for clients that follow several.
+    pub(crate) fn instance(&self) -> Instance {
+        Instance { port: self.port, host: self.config.host.clone() }
+    }
+
+    /// Live clients now.
+    pub(crate) fn clients(&self) -> u64 {
+        let io = self.io.stats();
+        io.polling_now + io.websocket_now + self.websocket_clients.load(Relaxed)
+    }
+
+    /// Records that the server is there.
+    pub(crate) async fn tell_started(&self) {
+        let data = json!({ "version": self.config.version, "port": self.port, "host": self.config.host,
+            "pid": std::process::id(), "instance": self.hub.instance });
+        self.tell(Kind::SystemStarted, data, &format!("Monitor {} started on port {}", self.config.version, self.port)).await;
+    }
+
+    /// Records that it goes, while it still can.
+    pub(crate) async fn tell_stopping(&self) {
+        self.stopping.store(true, Relaxed);
+        let data = json!({ "version": self.config.version, "port": self.port, "pid": std::process::id(),
+            "uptime": clock::now().since(self.started_at) / 1000 });
+        self.tell(Kind::SystemStopped, data, &format!("Monitor on port {} stopped", self.port)).await;
+    }
+
+    /// Shows something that is not kept to whoever looks now.
+    pub(crate) fn show(&self, kind: Kind, data: serde_json::Value, summary: &str) {
+        let now = clock::now();
+        let mut fact = Fact::new(kind, now, Source::Server, data);
+        fact.summary = summary.to_owned();
+        self.hub.unkept(vec![Arc::new(Published::new(Event { seq: None, recorded_at: now, fact }))]);
+    }
+
+    /// Records something that the server itself knows.
+    pub(crate) async fn tell(&self, kind: Kind, data: serde_json::Value, summary: &str) {
+        let mut fact = Fact::new(kind, clock::now(), Source::Server, data);
+        fact.summary = summary.to_owned();
+        if let Err(error) = self.recorder.record(vec![fact]).await {
+            tracing::warn!("{summary}: {error}");
+        }
+    }
+}
+
+/// Opens the store and reads the live state back. Blocking.
+pub(crate) fn open_store(config: &Config) -> Result<(Store, State), StartError> {
+    let options = Options { encrypted: config.key.is_some(), ..Options::default() };
+    let mut store = Store::open(&config.data_dir, config.key.as_ref(), options, clock::now().ms())?;
+    let state = memory::restore(&mut store);
+    Ok((store, state))
+}

@@ -1,0 +1,129 @@
+//! How a server is started, and what can stand in the way.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use store::{Key, StoreError};
+
+/// All a server needs to know. Paths, environment and the user's wishes are read by whoever starts it.
+#[derive(Clone)]
+pub struct Config {
+    /// A host name or address to listen on; `localhost` listens on both loopback addresses.
+    pub host: String,
+    /// The port, 0 for any free one.
+    pub port: u16,
+    /// The folder of the store.
+    pub data_dir: PathBuf,
+    /// The user's key; `None` keeps the store in plaintext.
+    pub key: Option<Key>,
+    /// The spools it reads, its own first.
+    pub spools: Vec<Spool>,
+    /// What clients have to bring, if anything.
+    pub token: Option<String>,
+    /// Whether it may listen beyond loopback without a token.
+    pub insecure: bool,
+    /// Origins of other web pages that may connect, such as `https://dash.example.com`.
+    pub origins: Vec<String>,
+    /// Whether web pages of this machine may connect, whatever their port.
+    pub localhost_origins: bool,
+    /// Host names, besides the loopback ones, under which clients may ask for it.
+    pub hosts: Vec<String>,
+    /// What becomes of file bodies.
+    pub file_contents: FileContents,
+    /// Its version, as `/health` tells it.
+    pub version: String,
+}
+
+/// A spool folder and the port whose hooks write into it.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    /// The port.
+    pub port: u16,
+    /// The folder.
+    pub dir: PathBuf,
+}
+
+/// `monitoring.privacy.file_contents`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileContents {
+    /// File bodies are not stored.
+    Never,
+    /// They are stored, and served to those who may read them.
+    #[default]
+    OnRequest,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or may not be used.
+    #[error("listening on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The host has no address.
+    #[error("{host:?} is no address of this machine: {source}")]
+    Host {
+        /// The name.
+        host: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Without a token anybody on the network could read everything.
+    #[error("listening on {host}, which other machines can reach, needs a token")]
+    Exposed {
+        /// The address asked for.
+        host: String,
+    },
+    /// The token cannot be brought in a header.
+    #[error("the token contains white space or control characters, or is empty")]
+    BadToken,
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No thread for the recorder.
+    #[error("starting the recorder's thread: {0}")]
+    Thread(std::io::Error),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+    /// The runtime stopped in the middle.
+    #[error("the start was interrupted")]
+    Interrupted,
+}
+
+impl Config {
+    /// The configuration, if it is safe to start with.
+    pub(crate) fn checked(self) -> Result<Config, StartError> {
+        if let Some(token) = &self.token
+            && (token.is_empty() || token.chars().any(|letter| letter.is_whitespace() || letter.is_control()))
+        {
+            return Err(StartError::BadToken);
+        }
+        if self.token.is_none() && !self.insecure && !is_loopback(&self.host) {
+            return Err(StartError::Exposed { host: self.host });
+        }
+        Ok(self)
+    }
+}
+
+/// Whether a host can be reached from this machine alone, as far as its name tells.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The address that `host` and `port` make, for messages.
+pub(crate) fn shown(host: &str, port: u16) -> String {
+    host.parse::<IpAddr>().map_or_else(|_| format!("{host}:{port}"), |ip| SocketAddr::new(ip, port).to_string())
+}
+
+/// 16 random bytes in hexadecimal.
+pub(crate) fn random_id() -> Result<String, StartError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,109 @@
+//! What is true now: the sessions, the totals, and the committed events on their way out.
+//!
+//! Everything in here follows from committed events alone (I3). The recorder is the only one who changes it.
+
+pub(crate) mod outbox;
+pub(crate) mod totals;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use event::event::{Event, Time};
+use event::session::Session;
+use event::wire::history::EventJson;
+
+use outbox::Outbox;
+use totals::Totals;
+
+/// A committed (or volatile) event with its public JSON, encoded once.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) event: Event,
+    pub(crate) json: Bytes,
+    /// The frame of the raw WebSocket API, once somebody wants it.
+    pub(crate) frame: OnceLock<Bytes>,
+}
+
+impl Published {
+    /// Encodes an event. The words of the crate `event` always serialise; were that to fail, the event would go out
+    /// as an empty object rather than stop the recorder.
+    pub(crate) fn new(event: Event) -> Published {
+        let json = serde_json::to_vec(&EventJson::from(&event)).unwrap_or_else(|_| b"{}".to_vec());
+        Published { json: Bytes::from(json), event, frame: OnceLock::new() }
+    }
+}
+
+/// The state that viewers see, and the way committed events take to them.
+pub(crate) struct Hub {
+    /// Short scopes only, never held across an await.
+    state: Mutex<State>,
+    /// Committed events, for whoever forwards them.
+    pub(crate) outbox: Outbox,
+    /// Random id of the data folder.
+    pub(crate) epoch: String,
+    /// Random id of this run.
+    pub(crate) instance: String,
+}
+
+/// Sessions and totals as of one sequence number.
+#[derive(Default)]
+pub(crate) struct State {
+    /// The last committed number.
+    pub(crate) seq: u64,
+    /// The sessions, by id.
+    pub(crate) sessions: HashMap<String, Arc<Session>>,
+    /// Counts over everything.
+    pub(crate) totals: Totals,
+}
+
+impl Hub {
+    pub(crate) fn new(epoch: String, instance: String, state: State) -> Hub {
+        Hub { state: Mutex::new(state), outbox: Outbox::new(), epoch, instance }
+    }
+
+    /// The state; hold it shortly.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes committed events visible: state first, then the ways out, in the order of their numbers.
+    pub(crate) fn committed(&self, seq: u64, events: Vec<Arc<Published>>, changed: Vec<Arc<Session>>) {
+        {
+            let mut state = self.state();
+            state.seq = seq;
+            for published in &events {
+                state.totals.count(&published.event);
+            }
+            for session in changed {
+                state.sessions.insert(session.session_id.clone(), session);
+            }
+        }
+        self.outbox.push(events);
+    }
+
+    /// Makes events visible that are not kept: volatile ones, and those the disk did not take.
+    pub(crate) fn unkept(&self, events: Vec<Arc<Published>>) {
+        self.outbox.push(events);
+    }
+
+    /// The session with the latest event, for the singular fields of `/health` and `/system status`.
+    pub(crate) fn latest_session(&self) -> Option<Arc<Session>> {
+        let state = self.state();
+        let listed = state.sessions.values().filter(|session| session.listed);
+        listed.max_by_key(|session| session.last_seq).cloned()
+    }
+
+    /// The sessions that viewers see, most urgent first.
+    pub(crate) fn listed(&self, now: Time) -> (u64, Vec<Arc<Session>>) {
+        let state = self.state();
+        let mut listed: Vec<_> = state.sessions.values().filter(|session| session.listed).cloned().collect();
+        let seq = state.seq;
+        drop(state);
+        listed.sort_by_cached_key(|session| {
+            let (urgency, since, _) = session.state(now);
+            (urgency, since, session.session_id.clone())
+        });
+        (seq, listed)
+    }
+}

@@ -1,0 +1,86 @@
+//! Counts over everything the store has seen: per namespace, per kind, and per minute of the last day.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use event::event::{Event, Time};
+use event::vocabulary::Kind;
+use serde::{Deserialize, Serialize};
+
+/// Minutes kept: one day.
+const MINUTES_MAX: usize = 24 * 60;
+
+/// Agents kept; beyond it the least busy is forgotten.
+const AGENTS_MAX: usize = 500;
+
+/// Counts that outlive a restart through the checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Totals {
+    pub(crate) events: u64,
+    pub(crate) errors: u64,
+    pub(crate) tool_calls: u64,
+    pub(crate) by_namespace: BTreeMap<String, u64>,
+    pub(crate) by_kind: BTreeMap<String, u64>,
+    /// How often each kind of agent was asked to do something.
+    pub(crate) agents: BTreeMap<String, u64>,
+    minutes: VecDeque<Minute>,
+}
+
+/// One minute, by the clock of the server.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Minute {
+    pub(crate) minute: Time,
+    pub(crate) events: u64,
+    pub(crate) errors: u64,
+}
+
+impl Totals {
+    /// Counts one committed event.
+    pub(crate) fn count(&mut self, event: &Event) {
+        let fact = &event.fact;
+        let error = u64::from(fact.is_error());
+        self.events += 1;
+        self.errors += error;
+        self.tool_calls += u64::from(fact.kind == Kind::ToolCallStarted);
+        add(&mut self.by_namespace, fact.namespace());
+        add(&mut self.by_kind, fact.kind.name());
+        if fact.kind == Kind::AgentDelegated
+            && let Some(agent) = fact.text("agent")
+            && (self.agents.len() < AGENTS_MAX || self.agents.contains_key(agent))
+        {
+            add(&mut self.agents, agent);
+        }
+        self.count_minute(event.recorded_at, error);
+    }
+
+    /// The last `minutes` minutes before `now` in which anything happened, oldest first.
+    pub(crate) fn minutes(&self, now: Time, minutes: u64) -> Vec<Minute> {
+        let first = now.ms() - i64::try_from(minutes.saturating_mul(60_000)).unwrap_or(i64::MAX);
+        self.minutes.iter().filter(|minute| minute.minute.ms() > first).copied().collect()
+    }
+
+    fn count_minute(&mut self, at: Time, error: u64) {
+        let minute = Time::from_ms(at.ms() - at.ms().rem_euclid(60_000));
+        match self.minutes.back_mut() {
+            // A clock that was set back counts into the newest minute.
+            Some(last) if last.minute >= minute => {
+                last.events += 1;
+                last.errors += error;
+            }
+            _ => {
+                if self.minutes.len() >= MINUTES_MAX {
+                    self.minutes.pop_front();
+                }
+                self.minutes.push_back(Minute { minute, events: 1, errors: error });
+            }
+        }
+    }
+}
+
+fn add(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(name.to_owned(), 1);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The doors in: one file each. Every door parses at the edge and hands facts to the recorder.
+
+pub(crate) mod enrich;
+pub(crate) mod http;
+pub(crate) mod socketio;
+pub mod spool;
+pub(crate) mod spool_door;

@@ -1,0 +1,32 @@
+//! What a hook does not say and the disk knows: the size of a memory file that was loaded.
+
+use std::io::Read;
+
+use event::event::Fact;
+use event::vocabulary::Kind;
+use serde_json::{Value, json};
+
+/// How much of a memory file is read to count its sections, in bytes. Claude Code warns at 40,000 characters.
+const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Completes a fact from the disk, where that is cheap. Blocking, in the range of microseconds.
+pub(crate) fn complete(fact: &mut Fact) {
+    if !matches!(fact.kind, Kind::MemoryLoaded | Kind::MemoryInjected) {
+        return;
+    }
+    let Some((bytes, sections)) = fact.text("file_path").and_then(measure) else { return };
+    if let Value::Object(fields) = &mut fact.data {
+        fields.insert("memory_size".to_owned(), json!(bytes));
+        fields.insert("sections_count".to_owned(), json!(sections));
+    }
+}
+
+/// Its size, and how many headings are in it. `None` for what cannot be read, or is no file.
+fn measure(path: &str) -> Option<(u64, usize)> {
+    let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    let mut text = Vec::new();
+    std::fs::File::open(path).ok()?.take(MEMORY_BYTES_MAX).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let headings = text.lines().filter(|line| line.starts_with('#') && line.trim_start_matches('#').starts_with(' '));
+    Some((meta.len(), headings.count()))
+}

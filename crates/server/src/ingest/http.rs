@@ -1,0 +1,86 @@
+//! The HTTP doors: `POST /emit` for anybody's events, `POST /api/events` for claude-mpm's own hook scripts.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::{IntoResponse, Response};
+use event::emitted;
+use event::event::{Fact, Source};
+use event::hook_input;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::enrich;
+use crate::api::{self, problem::Problem};
+use crate::app::App;
+use crate::clock;
+use crate::config::FileContents;
+
+/// Events in one body. A body of small events is bounded in bytes already; this bounds one commit.
+const EVENTS_MAX: usize = 10_000;
+
+/// Answers `POST /emit`: one event or an array, whatever its content type. Answers when it is stored:
+/// `{"seq": …}` for one event, `{"seqs": […]}` for an array.
+pub(crate) async fn emit(State(app): State<Arc<App>>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+    let (events, many) = match parse(body)? {
+        Value::Array(events) if events.len() > EVENTS_MAX => {
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", format!("{} events in one body; the most is {EVENTS_MAX}", events.len())));
+        }
+        Value::Array(events) => (events, true),
+        one => (vec![one], false),
+    };
+    let now = clock::now();
+    let mut facts = Vec::with_capacity(events.len());
+    for (at, event) in events.into_iter().enumerate() {
+        let place = if many { format!("event {at}: ") } else { String::new() };
+        facts.push(emitted::read(event, now, Source::Emit).map_err(|refusal| Problem::bad_request(format!("{place}{refusal}")))?);
+    }
+    let seqs = record(&app, facts).await?;
+    let answer = if many { json!({ "status": "ok", "seqs": seqs }) } else { json!({ "status": "ok", "seq": seqs.first() }) };
+    Ok(api::json(answer.to_string()))
+}
+
+/// Answers `POST /api/events`: one event as claude-mpm's hook scripts wrap it, 204 when it is stored.
+pub(crate) async fn hook_scripts(State(app): State<Arc<App>>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+    let fact = match parse(body)? {
+        Value::Object(fields) if fields.contains_key("hook_event_name") && !fields.contains_key("event") => {
+            hook_input::from_payload(fields, clock::now(), Source::Http)
+        }
+        event @ Value::Object(_) => {
+            emitted::read(event, clock::now(), Source::Http).map_err(|refusal| Problem::bad_request(refusal.to_string()))?
+        }
+        _ => return Err(Problem::bad_request(emitted::Refusal::NoObject.to_string())),
+    };
+    record(&app, vec![fact]).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Completes facts and hands them over; 503 while the disk takes none.
+pub(crate) async fn record(app: &App, mut facts: Vec<Fact>) -> Result<Vec<u64>, Problem> {
+    for fact in &mut facts {
+        prepare(app, fact);
+    }
+    app.recorder.record(facts).await.map_err(|error| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_stored", error.to_string())
+            .suggest("Send it again; see the monitor's log and the free space of its disk")
+    })
+}
+
+/// What every door does to a fact before it is told.
+pub(crate) fn prepare(app: &App, fact: &mut Fact) {
+    enrich::complete(fact);
+    if app.config.file_contents == FileContents::Never {
+        fact.whole = None;
+    }
+}
+
+fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
+    let body = body.map_err(|rejection| {
+        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "body_too_large" } else { "body_unreadable" };
+        Problem::new(rejection.status(), code, rejection.body_text())
+    })?;
+    hook_input::parse_leniently(&body)
+        .map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))
+}

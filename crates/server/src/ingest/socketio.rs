@@ -1,0 +1,35 @@
+//! The Socket.IO door: events that clients emit on the namespaces.
+
+use std::sync::Arc;
+
+use event::emitted;
+use event::event::Source;
+use serde_json::{Value, json};
+use socketio::Ack;
+
+use super::http;
+use crate::app::App;
+use crate::clock;
+use crate::live::socketio::acknowledge;
+
+/// Takes an event; whoever asked for an acknowledgement gets it when the event is stored.
+pub(crate) fn take(app: &Arc<App>, namespace: &str, event: &str, data: Value, ack: Option<Ack>) {
+    let mut fact = match emitted::named(namespace, event, data, clock::now(), Source::Socketio) {
+        Ok(fact) => fact,
+        Err(refusal) => return acknowledge(ack, &json!({ "status": "error", "message": refusal.to_string() })),
+    };
+    http::prepare(app, &mut fact);
+    let handed = app.recorder.hand_over(vec![fact]);
+    let task = Arc::clone(app);
+    app.tasks.spawn(async move {
+        let stored = match handed {
+            Ok(stored) => stored.await.unwrap_or_else(|_| Err(crate::recorder::NotStored("the server is stopping".to_owned()))),
+            // No room: this one waits for it, and may then come after a later one of the same client.
+            Err(facts) => task.recorder.record(facts).await,
+        };
+        match stored {
+            Ok(seqs) => acknowledge(ack, &json!({ "status": "ok", "seq": seqs.first() })),
+            Err(error) => acknowledge(ack, &json!({ "status": "error", "message": error.to_string() })),
+        }
+    });
+}

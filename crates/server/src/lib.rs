@@ -1,0 +1,121 @@
+//! All that lives while the monitor lives: the doors in, the one order of events, the ways out. No commands, no pid
+//! files, no printing.
+//!
+//! A wall, because a server must be startable from a test, a launcher or another program alike.
+//!
+//! # Layout
+//!
+//! * [`Server`]: its life, on one screen
+//! * `router.rs`: every route on one page; `access.rs`: the one gate before them; `listener.rs`: connections
+//! * `ingest/`: one file per door; `recorder.rs`: order, commit, acknowledge; `hub.rs`: what is true now
+//! * `live/`: one file per way out; `api/`: one file per question; `page.rs`: the embedded dashboard
+
+mod access;
+mod api;
+mod app;
+mod clock;
+mod config;
+mod hub;
+pub mod ingest;
+mod listener;
+mod live;
+mod page;
+mod peer;
+mod recorder;
+mod router;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use app::App;
+pub use config::{Config, FileContents, Spool, StartError};
+use hub::Hub;
+use recorder::Recorder;
+
+/// How long the recorder may take to commit what it was told before a shutdown goes on without it.
+const RECORDER_STOP_MAX: Duration = Duration::from_secs(10);
+
+/// A running monitor.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    app: Arc<App>,
+    tasks: JoinSet<()>,
+    recorder: std::thread::JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the doors and the store, reads back the live state, and starts to serve.
+    ///
+    /// Must be called inside a tokio runtime. Nothing listens and nothing is locked after an error.
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let config = config.checked()?;
+        let listeners = listener::bind(&config.host, config.port).await?;
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
+        let port = addresses.first().map_or(config.port, SocketAddr::port);
+
+        let opening = config.clone();
+        let opened = tokio::task::spawn_blocking(move || app::open_store(&opening)).await;
+        let (store, state) = opened.map_err(|_| StartError::Interrupted)??;
+        let reader = store.reader();
+        let hub = Arc::new(Hub::new(store.epoch().to_owned(), config::random_id()?, state));
+        let positions = ingest::spool_door::positions(&store, &config.spools);
+        let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
+
+        let app = App::new(config, port, hub, recorder, reader);
+        let mut tasks = JoinSet::new();
+        live::start(&app, &mut tasks);
+        ingest::spool_door::start(&app, positions, &mut tasks);
+        let router = router::router(&app);
+        for listener in listeners {
+            tasks.spawn(listener::serve(listener, router.clone(), Arc::clone(&app)));
+        }
+        app.tell_started().await;
+        info!("listening on {}", addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        Ok(Server { addresses, app, tasks, recorder: thread })
+    }
+
+    /// Where it listens: with host `localhost`, one address for each of IPv4 and IPv6 that the machine has.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.app.port
+    }
+
+    /// The random id of this run.
+    pub fn instance(&self) -> &str {
+        &self.app.hub.instance
+    }
+
+    /// How many live clients are connected: Socket.IO and raw WebSocket.
+    pub fn clients(&self) -> u64 {
+        self.app.clients()
+    }
+
+    /// Ends it: clients are told, doors close, and when this returns the last event is on disk (I10).
+    pub async fn shutdown(self) {
+        let Server { app, mut tasks, recorder, .. } = self;
+        app.tell_stopping().await;
+        app.stopped.cancel();
+        app.hub.outbox.close();
+        app.io.shutdown().await;
+        app.tasks.close();
+        app.tasks.wait().await;
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                warn!("a task of the server ended badly: {error}");
+            }
+        }
+        drop(app);
+        let done = tokio::task::spawn_blocking(move || recorder.join());
+        if tokio::time::timeout(RECORDER_STOP_MAX, done).await.is_err() {
+            warn!("the recorder did not finish within {} s", RECORDER_STOP_MAX.as_secs());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The Socket.IO way out: the eight namespaces and the default one, and what clients may ask there.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+use std::sync::atomic::Ordering::Relaxed;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use event::vocabulary::{Kind, NAMESPACES};
+use event::wire::{broadcast, socketio as wire};
+use serde_json::{Value, json};
+use socketio::engine::{CloseReason, ConnectionInfo, Handshake, Lost};
+use socketio::packet::Event as Emitted;
+use socketio::{Ack, ConnectRefusal, Encoded, Handler, Json, Server, Socket};
+
+use super::{page, status};
+use crate::access::{self, Granted, Visitor};
+use crate::api::sessions;
+use crate::app::App;
+use crate::config::Config;
+use crate::hub::Published;
+use crate::hub::outbox::Next;
+use crate::ingest;
+
+/// The default namespace's events; each has a room of its name, and clients are in all three until they narrow.
+const BROADCASTS: [&str; 3] = ["agent_activity", "file_operation", "session_update"];
+
+/// Events read from the outbox at a time.
+const EVENTS_AT_ONCE: usize = 256;
+
+/// The longest room name a client may ask for, in bytes.
+const ROOM_BYTES_MAX: usize = 256;
+
+/// The Socket.IO server with all its namespaces declared.
+pub(crate) fn server(_config: &Config, app: Weak<App>) -> Server {
+    let server = Server::new(socketio::Config::default(), Clients { app });
+    for namespace in NAMESPACES {
+        server.declare_namespace(namespace);
+    }
+    server.declare_namespace(page::NAMESPACE);
+    server
+}
+
+/// Answers everything under `/socket.io/`.
+pub(crate) async fn request(
+    State(app): State<Arc<App>>,
+    Extension(visitor): Extension<Visitor>,
+    Extension(granted): Extension<Granted>,
+    mut request: Request,
+) -> Response {
+    if let Some(upgraded) = plain_upgrade(&request) {
+        *request.uri_mut() = upgraded;
+    }
+    let mut info = ConnectionInfo { remote: Some(visitor.peer), ..ConnectionInfo::default() };
+    info.extensions.insert(granted);
+    app.io.handle(request, info).await.into_response()
+}
+
+/// `wscat -c ws://localhost:8765/socket.io` names neither version nor transport; it means Engine.IO 4 over WebSocket.
+fn plain_upgrade(request: &Request) -> Option<http::Uri> {
+    let query = request.uri().query().unwrap_or_default();
+    let upgrades = request.headers().contains_key(http::header::UPGRADE);
+    if !upgrades || query.contains("EIO=") || query.contains("transport=") {
+        return None;
+    }
+    let rest = if query.is_empty() { String::new() } else { format!("&{query}") };
+    format!("/socket.io/?EIO=4&transport=websocket{rest}").parse().ok()
+}
+
+/// Sends every event to the sockets of its namespace, encoded once.
+pub(crate) async fn forward(app: Arc<App>) {
+    let mut cursor = app.hub.outbox.subscribe();
+    let mut last_seq = app.hub.state().seq;
+    loop {
+        let (events, lost) = match app.hub.outbox.next(&mut cursor, EVENTS_AT_ONCE).await {
+            Next::Events { events, lost } => (events, lost),
+            Next::Closed => return,
+        };
+        let first = events.iter().find_map(|published| published.event.seq);
+        if lost > 0 {
+            let gap = json!({ "from": last_seq + 1, "to": first.map_or(last_seq + lost, |first| first - 1), "reason": "the server was too busy to send them" });
+            for namespace in NAMESPACES {
+                app.io.to(namespace).emit(&Encoded::event(namespace, "gap", &[Json::Value(&gap)]).kept());
+            }
+        }
+        let listening: HashSet<String> =
+            app.io.namespaces().into_iter().filter(|(_, sockets)| *sockets > 0).map(|(name, _)| name).collect();
+        for published in &events {
+            send(&app.io, published, &listening);
+        }
+        last_seq = events.iter().rev().find_map(|published| published.event.seq).unwrap_or(last_seq);
+        // Encoding is work; others on this thread get their turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+fn send(io: &Server, published: &Published, listening: &HashSet<String>) {
+    let event = &published.event;
+    let fact = &event.fact;
+    let tag = event.seq.unwrap_or(0);
+    let namespace = fact.namespace();
+    if listening.contains(namespace) {
+        let payload = wire::payload(event).to_string();
+        for name in std::iter::once(fact.event_name()).chain(fact.narrower_events()) {
+            let packet = Encoded::event(namespace, name, &[Json::Raw(&payload)]).tagged(tag);
+            let mut to = io.to(namespace);
+            if let Some(room) = &fact.room {
+                to = to.room(room.clone());
+            }
+            to.emit(&packet);
+        }
+    }
+    if listening.contains("/")
+        && let Some((name, payload)) = broadcast::message(event)
+    {
+        io.to("/").room(name).emit(&Encoded::event("/", name, &[Json::Value(&payload)]).tagged(tag));
+    }
+}
+
+/// What clients ask and tell.
+struct Clients {
+    app: Weak<App>,
+}
+
+impl Handler for Clients {
+    fn connect(&self, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal> {
+        let app = self.app.upgrade().ok_or_else(|| ConnectRefusal::new("the server is stopping"))?;
+        let granted = socket.handshake().extensions.get::<Granted>().is_some_and(|granted| granted.token);
+        let brought = auth.get("token").and_then(Value::as_str).is_some_and(|token| app.access.is_token(token));
+        if app.access.needs_token() && !granted && !brought {
+            return Err(ConnectRefusal::new(access::INVALID_TOKEN));
+        }
+        if socket.namespace() == "/" {
+            for room in BROADCASTS {
+                socket.join(room);
+            }
+        }
+        Ok(())
+    }
+
+    fn connected(&self, socket: &Socket) {
+        let Some(app) = self.app.upgrade() else { return };
+        let greeting = match socket.namespace() {
+            "/" => vec![("status", status::payload(&app))],
+            "/system" => vec![("server_info", status::server_info_payload(&app)), ("status", status::payload(&app))],
+            page::NAMESPACE => vec![("hello", page::hello(&app))],
+            _ => return,
+        };
+        for (name, payload) in greeting {
+            emit(socket, name, payload);
+        }
+    }
+
+    fn event(&self, socket: &Socket, event: Emitted, ack: Option<Ack>) {
+        let Some(app) = self.app.upgrade() else { return };
+        app.requests.fetch_add(1, Relaxed);
+        let argument = event.args.into_iter().next().unwrap_or_default();
+        match (socket.namespace(), event.name.as_str()) {
+            ("/" | "/system", "get_status") => answer(socket, ack, "status", status::payload(&app)),
+            ("/" | page::NAMESPACE, "get_state") => answer(socket, ack, "state", sessions::snapshot(&app)),
+            ("/", "subscribe") => subscribe(socket, &argument, ack),
+            (page::NAMESPACE, "ping_rtt") => acknowledge(ack, &json!({ "server_time": crate::clock::now() })),
+            (page::NAMESPACE, _) => acknowledge(ack, &json!({ "status": "error", "message": "this namespace takes no events" })),
+            (_, "join" | "leave") => room(socket, &event.name, &argument, ack),
+            _ => ingest::socketio::take(&app, socket.namespace(), &event.name, argument, ack),
+        }
+    }
+
+    fn fell_behind(&self, socket: &Socket, lost: Lost) {
+        let gap = json!({ "from": lost.from, "to": lost.to, "reason": "this client was too slow", "packets": lost.packets });
+        emit(socket, "gap", gap);
+    }
+
+    fn connect_refused(&self, namespace: &str, handshake: &Handshake, refusal: &ConnectRefusal) {
+        let Some(app) = self.app.upgrade() else { return };
+        let data = json!({ "namespace": namespace, "reason": refusal.message, "address": handshake.remote });
+        app.show(Kind::ClientRefused, data, &format!("Refused a client of {namespace}: {}", refusal.message));
+    }
+
+    fn engine_opened(&self, handshake: &Handshake) {
+        let Some(app) = self.app.upgrade() else { return };
+        let data = json!({ "address": handshake.remote, "user_agent": handshake.header("user-agent") });
+        app.show(Kind::ClientConnected, data, "A client connected");
+    }
+
+    fn engine_closed(&self, handshake: &Handshake, reason: CloseReason) {
+        let Some(app) = self.app.upgrade() else { return };
+        let data = json!({ "address": handshake.remote, "reason": reason.as_str() });
+        app.show(Kind::ClientDisconnected, data, &format!("A client disconnected: {reason}"));
+    }
+}
+
+/// Narrows what a client of the default namespace gets; an empty or missing list gives everything back.
+fn subscribe(socket: &Socket, argument: &Value, ack: Option<Ack>) {
+    // `{"events": […]}` as an argument, or the whole `{"event", "data": {"events": […]}}` as the document prints it.
+    let asked = argument.get("events").or_else(|| argument.get("data")?.get("events")).and_then(Value::as_array);
+    let asked: Vec<&str> = asked.map(|events| events.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+    let mut subscribed = Vec::new();
+    for name in BROADCASTS {
+        if asked.is_empty() || asked.contains(&name) || asked.contains(&"*") {
+            socket.join(name);
+            subscribed.push(name);
+        } else {
+            socket.leave(name);
+        }
+    }
+    acknowledge(ack, &json!({ "status": "ok", "events": subscribed }));
+}
+
+fn room(socket: &Socket, verb: &str, argument: &Value, ack: Option<Ack>) {
+    let name = argument.as_str().or_else(|| argument.get("room")?.as_str());
+    let Some(name) = name.filter(|name| !name.is_empty() && name.len() <= ROOM_BYTES_MAX) else {
+        return acknowledge(ack, &json!({ "status": "error", "message": "a room is a string of 1 to 256 bytes" }));
+    };
+    let changed = if verb == "join" { socket.join(name) } else { socket.leave(name) };
+    acknowledge(ack, &json!({ "status": "ok", "room": name, "changed": changed }));
+}
+
+/// Answers by event, as the documents print it, and by acknowledgement for those who asked for one.
+fn answer(socket: &Socket, ack: Option<Ack>, name: &str, payload: Value) {
+    acknowledge(ack, &payload);
+    emit(socket, name, payload);
+}
+
+/// A client that is gone, or full of what may not be dropped, is dealt with by its connection.
+fn emit(socket: &Socket, name: &str, payload: Value) {
+    let _ = socket.emit(name, &[payload]);
+}
+
+/// Answers an event whose sender wants to know.
+pub(crate) fn acknowledge(ack: Option<Ack>, payload: &Value) {
+    if let Some(ack) = ack {
+        let _ = ack.send(std::slice::from_ref(payload));
+    }
+}

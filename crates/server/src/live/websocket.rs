@@ -1,0 +1,157 @@
+//! The raw WebSocket API: one JSON object a frame, channels to subscribe to, commands with answers.
+
+mod client;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+use socketio::websocket::{self, Error, Message, Opcode, Upgrade, code, server_frame};
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::access::{self, Granted, Visitor};
+use crate::api::problem::Problem;
+use crate::app::App;
+use crate::hub::outbox::Next;
+use client::Client;
+
+/// The longest message that a client may send, in bytes.
+const MESSAGE_BYTES_MAX: usize = 1_000_000;
+
+/// Clients at a time.
+const CLIENTS_MAX: u64 = 10_000;
+
+/// Bytes that may wait for one client before it reads no further; what then passes by is a gap.
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
+
+/// A client that takes no byte for so long is let go.
+const WRITE_STALL_MAX: Duration = Duration::from_secs(15);
+
+/// A client that sends nothing is asked for a sign of life this often.
+const PING_EVERY: Duration = Duration::from_secs(25);
+
+/// A client that gives no sign of life for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a client has to bring the token.
+const AUTH_MAX: Duration = Duration::from_secs(45);
+
+/// Events read from the outbox at a time.
+const EVENTS_AT_ONCE: usize = 64;
+
+/// Answers an upgrade at `/` or `/ws`.
+pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -> Response {
+    let (Some(visitor), Some(granted)) =
+        (request.extensions().get::<Visitor>().cloned(), request.extensions().get::<Granted>().copied())
+    else {
+        return Problem::token().into_response();
+    };
+    if app.websocket_clients.load(Relaxed) >= CLIENTS_MAX {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "too many connections").into_response();
+    }
+    let (response, upgrade) = match websocket::upgrade(&mut request) {
+        Ok(upgraded) => upgraded,
+        Err(refused) => return refused.response().into_response(),
+    };
+    let serving = Arc::clone(&app);
+    app.tasks.spawn(async move {
+        serving.websocket_clients.fetch_add(1, Relaxed);
+        if let Err(error) = serve(&serving, upgrade, granted).await {
+            debug!("raw WebSocket client {}: {error}", visitor.peer);
+        }
+        serving.websocket_clients.fetch_sub(1, Relaxed);
+    });
+    response.into_response()
+}
+
+async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted) -> Result<(), Error> {
+    let (mut reader, mut writer) = upgrade.open(MESSAGE_BYTES_MAX).await?;
+    let mut client = Client::new(granted.token);
+    let mut cursor = app.hub.outbox.subscribe();
+    let mut heard_at = Instant::now();
+    let joined_at = Instant::now();
+    let mut interval = tokio::time::interval_at(joined_at + PING_EVERY, PING_EVERY);
+    if client.is_authenticated() {
+        writer.text(&client::hello(app));
+    }
+    loop {
+        let wants_events = client.is_subscribed() && writer.waiting_bytes() < WAITING_BYTES_MAX;
+        tokio::select! {
+            () = app.stopped.cancelled() => {
+                writer.close(code::AWAY, "the server is stopping");
+                let _ = tokio::time::timeout(Duration::from_secs(1), writer.flush()).await;
+                return Ok(());
+            }
+            message = reader.next() => {
+                heard_at = Instant::now();
+                match message {
+                    Ok(Message::Text(text)) => {
+                        for answer in client.take(app, &text) {
+                            writer.text(&answer);
+                        }
+                        if client.is_refused() {
+                            writer.close(code::POLICY, access::INVALID_TOKEN);
+                            let _ = tokio::time::timeout(Duration::from_secs(1), writer.flush()).await;
+                            return Ok(());
+                        }
+                    }
+                    Ok(Message::Binary(_)) => writer.text(&client::error("binary messages mean nothing here; send JSON text", None)),
+                    Ok(Message::Ping(payload)) => writer.pong(&payload),
+                    Ok(Message::Pong(_)) => {}
+                    Ok(Message::Close(_)) => {
+                        writer.close(code::NORMAL, "");
+                        let _ = tokio::time::timeout(Duration::from_secs(1), writer.flush()).await;
+                        return Ok(());
+                    }
+                    Err(error) => {
+                        if let Some(code) = error.close_code() {
+                            writer.close(code, &error.to_string());
+                            let _ = tokio::time::timeout(Duration::from_secs(1), writer.flush()).await;
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+            next = app.hub.outbox.next(&mut cursor, EVENTS_AT_ONCE), if wants_events => {
+                let Next::Events { events, lost } = next else { continue };
+                if lost > 0 {
+                    let to = events.iter().find_map(|published| published.event.seq).map_or(0, |seq| seq - 1);
+                    writer.push(text_frame(&client.gap(lost, to)));
+                }
+                for published in &events {
+                    for frame in client.frames(app, published) {
+                        writer.push(frame);
+                    }
+                }
+            }
+            flushed = writer.flush(), if !writer.is_empty() => flushed?,
+            _ = interval.tick() => {
+                if !client.is_authenticated() && joined_at.elapsed() > AUTH_MAX {
+                    writer.close(code::POLICY, access::INVALID_TOKEN);
+                    let _ = tokio::time::timeout(Duration::from_secs(1), writer.flush()).await;
+                    return Ok(());
+                }
+                let stalled = !writer.is_empty() && writer.progress_at().elapsed() > WRITE_STALL_MAX;
+                if stalled || heard_at.elapsed() > SILENCE_MAX {
+                    return Err(Error::Ended);
+                }
+                writer.ping(b"");
+            }
+        }
+    }
+}
+
+fn text_frame(value: &Value) -> Bytes {
+    server_frame(Opcode::Text, value.to_string().as_bytes())
+}
+
+/// What a frame says when its event is too large for one.
+fn cut_frame(kind: &str, seq: Option<u64>, bytes: usize) -> Value {
+    json!({ "type": kind, "data": { "seq": seq, "cut": true, "bytes": bytes } })
+}

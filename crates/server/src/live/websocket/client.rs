@@ -1,0 +1,196 @@
+//! One client of the raw API: what it may, what it wants, and the answers to what it says.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use event::emitted;
+use event::event::Source;
+use event::wire::websocket as wire;
+use serde_json::{Value, json};
+use socketio::websocket::{Opcode, server_frame};
+
+use super::{cut_frame, text_frame};
+use crate::access;
+use crate::api::sessions;
+use crate::app::App;
+use crate::clock;
+use crate::hub::Published;
+use crate::ingest::http;
+use crate::live::{page, status};
+
+/// Frames stay below 1 MiB, so that clients with the usual limit (1 MiB in Python's `websockets`) take them.
+const FRAME_BYTES_MAX: usize = 1024 * 1024 - 1024;
+
+/// Channels that one client may ask for.
+const CHANNELS_MAX: usize = 256;
+
+/// The state of one connection.
+pub(super) struct Client {
+    authenticated: bool,
+    refused: bool,
+    /// Channels, with `*` at the end for all that begin so.
+    channels: Vec<String>,
+    /// Names of the default namespace's events, asked for in the form `{"event": "subscribe"}`.
+    broadcasts: Vec<String>,
+    last_seq: u64,
+}
+
+/// The first frame of a connection that may read.
+pub(super) fn hello(app: &App) -> String {
+    json!({ "type": "hello", "data": page::hello(app) }).to_string()
+}
+
+/// What a client is told that did something wrong.
+pub(super) fn error(message: &str, command: Option<&str>) -> String {
+    json!({ "type": "error", "data": { "message": message, "command": command } }).to_string()
+}
+
+fn done(command: &str, more: Value) -> String {
+    let mut data = json!({ "command": command, "status": "ok" });
+    if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+        data.extend(more);
+    }
+    json!({ "type": "ack", "data": data }).to_string()
+}
+
+impl Client {
+    pub(super) fn new(authenticated: bool) -> Client {
+        Client { authenticated, refused: false, channels: Vec::new(), broadcasts: Vec::new(), last_seq: 0 }
+    }
+
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// Whether it brought a wrong token, or asked for something without one.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    pub(super) fn is_subscribed(&self) -> bool {
+        !self.channels.is_empty() || !self.broadcasts.is_empty()
+    }
+
+    /// What passed by while the client was too slow.
+    pub(super) fn gap(&self, lost: u64, to: u64) -> Value {
+        let from = self.last_seq + 1;
+        let data = json!({ "from": from, "to": to.max(from), "events": lost, "reason": "this client was too slow" });
+        json!({ "type": "gap", "data": data })
+    }
+
+    /// Takes what it says; returns the answers.
+    pub(super) fn take(&mut self, app: &Arc<App>, text: &str) -> Vec<String> {
+        app.requests.fetch_add(1, Relaxed);
+        let Ok(Value::Object(said)) = serde_json::from_str::<Value>(text) else {
+            return vec![error("send a JSON object such as {\"command\": \"subscribe\", \"channels\": [\"*\"]}", None)];
+        };
+        let said = Value::Object(said);
+        let text = |key: &str| said.get(key).and_then(Value::as_str);
+        let command = text("command").or(text("event")).unwrap_or_default();
+        if command == "auth" {
+            return self.authenticate(app, text("token").unwrap_or_default());
+        }
+        if !self.authenticated {
+            self.refused = true;
+            return vec![error(access::INVALID_TOKEN, Some(command))];
+        }
+        match (text("command"), text("event")) {
+            (Some("subscribe"), _) => self.subscribe(&said),
+            (Some("unsubscribe"), _) => self.unsubscribe(&said),
+            (Some("get_status"), _) => vec![json!({ "type": "system.status", "data": status::payload(app) }).to_string()],
+            (Some("get_state"), _) | (None, Some("get_state")) => {
+                vec![json!({ "type": "state", "event": "state", "data": sessions::snapshot(app) }).to_string()]
+            }
+            (Some("ping"), _) => vec![json!({ "type": "pong", "data": { "server_time": clock::now() } }).to_string()],
+            (Some("emit"), _) => self.emit(app, &said),
+            (None, Some("subscribe")) => self.subscribe_broadcasts(&said),
+            (Some(other), _) => vec![error(
+                &format!("{other:?} is no command; there are subscribe, unsubscribe, auth, emit, get_status, get_state and ping"),
+                Some(other),
+            )],
+            _ => vec![error("a message needs a \"command\"", None)],
+        }
+    }
+
+    /// The frames of an event for this client: none, one, or one of each kind it asked for.
+    pub(super) fn frames(&mut self, app: &App, published: &Published) -> Vec<Bytes> {
+        let event = &published.event;
+        self.last_seq = event.seq.unwrap_or(self.last_seq);
+        let mut frames = Vec::new();
+        let channel = wire::channel(&event.fact);
+        if self.channels.iter().any(|wanted| wire::is_wanted(wanted, &channel)) {
+            let frame = published.frame.get_or_init(|| {
+                let text = wire::frame(event, &app.instance()).to_string();
+                if text.len() > FRAME_BYTES_MAX {
+                    return text_frame(&cut_frame(&channel, event.seq, text.len()));
+                }
+                server_frame(Opcode::Text, text.as_bytes())
+            });
+            frames.push(frame.clone());
+        }
+        if !self.broadcasts.is_empty()
+            && let Some(frame) = wire::broadcast_frame(event, &app.instance())
+            && self.broadcasts.iter().any(|name| name == "*" || frame["event"] == **name)
+        {
+            frames.push(text_frame(&frame));
+        }
+        frames
+    }
+
+    fn authenticate(&mut self, app: &App, token: &str) -> Vec<String> {
+        if !app.access.is_token(token) {
+            self.refused = true;
+            return vec![error(access::INVALID_TOKEN, Some("auth"))];
+        }
+        self.authenticated = true;
+        vec![done("auth", json!({})), hello(app)]
+    }
+
+    fn subscribe(&mut self, said: &Value) -> Vec<String> {
+        let Some(wanted) = names(said.get("channels")) else {
+            return vec![error("\"channels\" must be a list of names such as \"session.start\", \"hook.*\" or \"*\"", Some("subscribe"))];
+        };
+        for channel in wanted {
+            if self.channels.len() < CHANNELS_MAX && !self.channels.contains(&channel) {
+                self.channels.push(channel);
+            }
+        }
+        vec![done("subscribe", json!({ "channels": self.channels }))]
+    }
+
+    fn unsubscribe(&mut self, said: &Value) -> Vec<String> {
+        let unwanted = names(said.get("channels")).unwrap_or_else(|| vec!["*".to_owned()]);
+        self.channels.retain(|channel| !unwanted.iter().any(|unwanted| unwanted == "*" || unwanted == channel));
+        vec![done("unsubscribe", json!({ "channels": self.channels }))]
+    }
+
+    fn subscribe_broadcasts(&mut self, said: &Value) -> Vec<String> {
+        let wanted = said.get("data").and_then(|data| names(data.get("events")));
+        self.broadcasts = wanted.filter(|names| !names.is_empty()).unwrap_or_else(|| vec!["*".to_owned()]);
+        self.broadcasts.truncate(CHANNELS_MAX);
+        vec![done("subscribe", json!({ "events": self.broadcasts }))]
+    }
+
+    /// Takes an event of the client's own. It is stored when it is seen again; a refusal is told at once.
+    fn emit(&self, app: &Arc<App>, said: &Value) -> Vec<String> {
+        let mut fact = match emitted::read(said.clone(), clock::now(), Source::Websocket) {
+            Ok(fact) => fact,
+            Err(refusal) => return vec![error(&refusal.to_string(), Some("emit"))],
+        };
+        http::prepare(app, &mut fact);
+        match app.recorder.hand_over(vec![fact]) {
+            Ok(_) => vec![done("emit", json!({}))],
+            Err(_) => vec![error("the server is busy; send it again", Some("emit"))],
+        }
+    }
+}
+
+/// A list of strings, or one string.
+fn names(value: Option<&Value>) -> Option<Vec<String>> {
+    match value? {
+        Value::String(name) => Some(vec![name.clone()]),
+        Value::Array(names) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}

@@ -1,0 +1,296 @@
+//! The thread that owns the store: it gives facts their order, commits them in groups, then acknowledges and publishes.
+
+pub(crate) mod memory;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use event::event::{Event, Fact, Source, Time};
+use event::vocabulary::Kept;
+use store::{Batch, Record, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+
+use crate::clock;
+use crate::hub::{Hub, Published};
+use memory::Memory;
+
+/// Events in one commit: what the disk takes in a few milliseconds.
+const BATCH_EVENTS_MAX: usize = 2_000;
+
+/// Bytes in one commit.
+const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Tellings that wait for the recorder. Doors wait for room, so a burst slows its senders and nobody else.
+const QUEUE_MAX: usize = 4_096;
+
+/// Between two checkpoints of the live state.
+const CHECKPOINT_MS: i64 = 5_000;
+
+/// What one door tells at once, to be committed together.
+struct Told {
+    facts: Vec<Fact>,
+    /// How far the door has read, committed with the facts (exactly once).
+    position: Option<(String, Vec<u8>)>,
+    /// The same facts were told before and could not be stored.
+    again: bool,
+    done: oneshot::Sender<Result<Vec<u64>, NotStored>>,
+}
+
+/// The disk did not take it: nothing was stored, and the door should try again or say so.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("not stored: {0}")]
+pub(crate) struct NotStored(pub(crate) String);
+
+/// A door's handle to the recorder.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    queue: mpsc::Sender<Told>,
+}
+
+impl Recorder {
+    /// Starts the thread. It ends when every handle is gone, after committing what it was told.
+    pub(crate) fn start(store: Store, hub: Arc<Hub>) -> std::io::Result<(Recorder, JoinHandle<()>)> {
+        let (queue, told) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer::new(store, hub);
+        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writer.run(told))?;
+        Ok((Recorder { queue }, thread))
+    }
+
+    /// Stores facts and returns their numbers once they are on disk; a fact that was known gives the old number,
+    /// and one that is not kept gives 0.
+    pub(crate) async fn record(&self, facts: Vec<Fact>) -> Result<Vec<u64>, NotStored> {
+        self.tell(facts, None, false).await
+    }
+
+    /// The same, with the door's position committed in the same transaction.
+    pub(crate) async fn record_from(
+        &self,
+        facts: Vec<Fact>,
+        position: (String, Vec<u8>),
+        again: bool,
+    ) -> Result<Vec<u64>, NotStored> {
+        self.tell(facts, Some(position), again).await
+    }
+
+    /// Hands facts over at once, in the order of the calls; gives them back when the recorder has no room.
+    pub(crate) fn hand_over(&self, facts: Vec<Fact>) -> Result<oneshot::Receiver<Result<Vec<u64>, NotStored>>, Vec<Fact>> {
+        let (done, stored) = oneshot::channel();
+        match self.queue.try_send(Told { facts, position: None, again: false, done }) {
+            Ok(()) => Ok(stored),
+            Err(mpsc::error::TrySendError::Full(told) | mpsc::error::TrySendError::Closed(told)) => Err(told.facts),
+        }
+    }
+
+    async fn tell(
+        &self,
+        facts: Vec<Fact>,
+        position: Option<(String, Vec<u8>)>,
+        again: bool,
+    ) -> Result<Vec<u64>, NotStored> {
+        let stopping = || NotStored("the server is stopping".to_owned());
+        let (done, stored) = oneshot::channel();
+        self.queue.send(Told { facts, position, again, done }).await.map_err(|_| stopping())?;
+        stored.await.map_err(|_| stopping())?
+    }
+}
+
+/// The recorder's thread.
+struct Writer {
+    store: Store,
+    hub: Arc<Hub>,
+    memory: Memory,
+    /// When the last checkpoint was made, and of which number.
+    checkpoint: (Time, u64),
+    failing: bool,
+}
+
+/// A group of tellings, ordered and encoded, before its commit.
+#[derive(Default)]
+struct Group {
+    batch: Batch,
+    events: Vec<Arc<Published>>,
+    volatile: Vec<Arc<Published>>,
+    bytes: usize,
+    /// The numbers of each telling, and whether its facts were told before.
+    told: Vec<(Vec<u64>, bool)>,
+}
+
+impl Writer {
+    fn new(store: Store, hub: Arc<Hub>) -> Writer {
+        let memory = Memory::new(Arc::clone(&hub));
+        let checkpoint = (clock::now(), hub.state().seq);
+        Writer { store, hub, memory, checkpoint, failing: false }
+    }
+
+    fn run(mut self, mut queue: mpsc::Receiver<Told>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut group = Group::default();
+            let mut waiting = Vec::new();
+            let mut next = Some(first);
+            // While the disk is busy others queue up; they go together. When nobody waits, nobody is made to wait.
+            while let Some(told) = next {
+                waiting.push(self.order(told, &mut group));
+                let full = group.events.len() >= BATCH_EVENTS_MAX || group.bytes >= BATCH_BYTES_MAX;
+                next = if full { None } else { queue.try_recv().ok() };
+            }
+            self.commit(group, waiting);
+            self.checkpoint_if_due();
+        }
+        self.save_checkpoint(clock::now());
+        if let Err(error) = self.store.close() {
+            error!("closing the store: {error}");
+        }
+    }
+
+    /// Gives each fact its place, and what it implies the places after it.
+    fn order(&mut self, told: Told, group: &mut Group) -> oneshot::Sender<Result<Vec<u64>, NotStored>> {
+        let now = clock::now();
+        let mut numbers = Vec::with_capacity(told.facts.len());
+        for fact in told.facts {
+            numbers.push(self.order_one(fact, now, group));
+        }
+        group.batch.positions.extend(told.position.map(|(door, position)| (door, Some(position))));
+        group.told.push((numbers, told.again));
+        told.done
+    }
+
+    fn order_one(&mut self, fact: Fact, now: Time, group: &mut Group) -> u64 {
+        if fact.kind.row().kept == Kept::Volatile {
+            group.volatile.push(Arc::new(Published::new(Event { seq: None, recorded_at: now, fact })));
+            return 0;
+        }
+        let seq = self.store.next_seq() + group.events.len() as u64;
+        let reader = self.store.reader();
+        if let Some(known) = self.memory.known(&fact, &reader) {
+            self.enrich(known, &fact, group);
+            return known;
+        }
+        for (fact, seq) in self.memory.take(fact, seq).into_iter().zip(seq..) {
+            let record = record_of(&fact, seq, now);
+            let published = Published::new(Event { seq: Some(seq), recorded_at: now, fact });
+            group.bytes += published.json.len() + record.content.as_ref().map_or(0, bytes::Bytes::len);
+            group.batch.records.push(Record { json: published.json.clone(), ..record });
+            group.events.push(Arc::new(published));
+        }
+        seq
+    }
+
+    /// A second door told an event: its name is added to the record.
+    fn enrich(&mut self, seq: u64, fact: &Fact, group: &mut Group) {
+        let Some(source) = fact.sources.first() else { return };
+        let pending = group.batch.records.iter_mut().find(|record| record.seq == seq);
+        let json = match &pending {
+            Some(record) => Some(record.json.clone()),
+            None => match self.store.reader().get(seq) {
+                Ok(store::Found::Event(json)) => Some(json),
+                _ => None,
+            },
+        };
+        let Some(enriched) = json.and_then(|json| with_source(&json, *source)) else { return };
+        match pending {
+            Some(record) => record.json = enriched,
+            None => group.batch.rewritten.push((seq, enriched)),
+        }
+    }
+
+    fn commit(&mut self, group: Group, waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>) {
+        let Group { batch, events, volatile, told, .. } = group;
+        let written = self.store.write(&batch, clock::now().ms());
+        match written {
+            Ok(()) => {
+                if std::mem::take(&mut self.failing) {
+                    info!("the store takes events again");
+                }
+                let changed = self.memory.commit();
+                if !events.is_empty() {
+                    self.hub.committed(self.store.next_seq() - 1, events, changed);
+                }
+                self.hub.unkept(volatile);
+                for (done, (numbers, _)) in waiting.into_iter().zip(told) {
+                    // Whoever asked may be gone; the events are stored all the same.
+                    let _ = done.send(Ok(numbers));
+                }
+            }
+            Err(error) => self.not_stored(&error, events, volatile, waiting, &told),
+        }
+    }
+
+    /// Nothing of the group is stored: its numbers are free again, the state is as before, and live viewers see the
+    /// events all the same, once, marked as not stored.
+    fn not_stored(
+        &mut self,
+        error: &StoreError,
+        events: Vec<Arc<Published>>,
+        volatile: Vec<Arc<Published>>,
+        waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>,
+        told: &[(Vec<u64>, bool)],
+    ) {
+        if !std::mem::replace(&mut self.failing, true) {
+            error!("the store does not take events: {error}");
+        }
+        self.memory.roll_back();
+        let repeated: Vec<u64> = told.iter().filter(|(_, again)| *again).flat_map(|(numbers, _)| numbers).copied().collect();
+        let unstored = events
+            .iter()
+            .filter(|published| !published.event.seq.is_some_and(|seq| repeated.contains(&seq)))
+            .map(|published| Arc::new(Published::new(Event { seq: None, ..published.event.clone() })))
+            .collect();
+        self.hub.unkept(unstored);
+        self.hub.unkept(volatile);
+        for done in waiting {
+            let _ = done.send(Err(NotStored(error.to_string())));
+        }
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let now = clock::now();
+        if now.ms().saturating_sub(self.checkpoint.0.ms()).abs() >= CHECKPOINT_MS {
+            self.save_checkpoint(now);
+        }
+    }
+
+    fn save_checkpoint(&mut self, now: Time) {
+        let (seq, state) = memory::checkpoint(&self.hub, now);
+        self.checkpoint.0 = now;
+        if seq == self.checkpoint.1 {
+            return;
+        }
+        match self.store.save_checkpoint(seq, &state) {
+            Ok(()) => self.checkpoint.1 = seq,
+            // A cache: the next start replays more.
+            Err(error) => error!("saving the checkpoint: {error}"),
+        }
+    }
+}
+
+fn record_of(fact: &Fact, seq: u64, now: Time) -> Record {
+    let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
+    Record {
+        seq,
+        time_ms: fact.time.ms(),
+        recorded_ms: now.ms(),
+        kind: fact.kind.name().into(),
+        namespace: fact.namespace().to_owned().into(),
+        event: fact.event_name().to_owned().into(),
+        session: shared(&fact.session_id),
+        agent: shared(&fact.agent_id),
+        tool: shared(&fact.tool_name),
+        is_error: fact.is_error(),
+        source: fact.sources.first().map_or("server", |source| source.name()).into(),
+        identity: fact.identity.key(),
+        json: bytes::Bytes::new(),
+        content: fact.whole.as_ref().map(|whole| whole.to_string().into()),
+    }
+}
+
+/// The event's JSON with one more door in `sources`; `None` when it is there already.
+fn with_source(json: &[u8], source: Source) -> Option<bytes::Bytes> {
+    let mut event: serde_json::Value = serde_json::from_slice(json).ok()?;
+    let sources = event.get_mut("sources")?.as_array_mut()?;
+    if sources.iter().any(|known| known.as_str() == Some(source.name())) {
+        return None;
+    }
+    sources.push(source.name().into());
+    Some(event.to_string().into())
+}

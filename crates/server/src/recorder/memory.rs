@@ -1,0 +1,167 @@
+//! The recorder's working copy of the sessions: one step ahead of what is committed, and taken back if a commit fails.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event::event::{Fact, Source, Time};
+use event::session::Session;
+use event::wire::history;
+use serde::{Deserialize, Serialize};
+use store::{Direction, PageQuery, Reader, Store};
+use tracing::warn;
+
+use crate::hub::totals::Totals;
+use crate::hub::{Hub, State};
+
+/// Sessions kept in memory; beyond it the one silent for longest is left to history.
+const SESSIONS_MAX: usize = 2_000;
+
+/// Silence after which a session that ended is left to history, in milliseconds: two days.
+const ENDED_KEPT_MS: u64 = 2 * 24 * 3_600_000;
+
+/// Facts that are read back to recognise a second telling after a restart.
+const TOLD_READ_BACK: usize = 2_048;
+
+/// Events replayed at the start when there is no checkpoint: a good day of one person.
+const REPLAY_EVENTS_MAX: u64 = 50_000;
+
+/// Sessions as they will be when the current group is committed.
+pub(super) struct Memory {
+    hub: Arc<Hub>,
+    working: HashMap<String, Arc<Session>>,
+}
+
+impl Memory {
+    pub(super) fn new(hub: Arc<Hub>) -> Memory {
+        Memory { hub, working: HashMap::new() }
+    }
+
+    /// The event that tells this fact already, if one does.
+    pub(super) fn known(&mut self, fact: &Fact, reader: &Reader) -> Option<u64> {
+        let session = self.session(fact)?;
+        if session.has_forgotten_told() {
+            remember_told(session, reader);
+        }
+        session.knows(fact)
+    }
+
+    /// The fact completed, and what it implies.
+    pub(super) fn take(&mut self, fact: Fact, seq: u64) -> Vec<Fact> {
+        match self.session(&fact) {
+            Some(session) => session.take(fact, seq),
+            None => vec![fact],
+        }
+    }
+
+    /// Hands the working copies over, to become the committed ones.
+    pub(super) fn commit(&mut self) -> Vec<Arc<Session>> {
+        self.working.drain().map(|(_, session)| session).collect()
+    }
+
+    /// Forgets what could not be committed.
+    pub(super) fn roll_back(&mut self) {
+        self.working.clear();
+    }
+
+    fn session(&mut self, fact: &Fact) -> Option<&mut Session> {
+        let id = fact.session_id.as_deref()?;
+        if !self.working.contains_key(id) {
+            let committed = self.hub.state().sessions.get(id).cloned();
+            let session = committed.unwrap_or_else(|| Arc::new(unknown(id, fact.time)));
+            self.working.insert(id.to_owned(), session);
+        }
+        self.working.get_mut(id).map(Arc::make_mut)
+    }
+}
+
+fn remember_told(session: &mut Session, reader: &Reader) {
+    let known = reader.identities(&session.session_id, TOLD_READ_BACK).unwrap_or_else(|error| {
+        warn!("reading what was told of session {}: {error}", session.session_id);
+        Vec::new()
+    });
+    session.remember_told(known.into_iter().rev().map(|known| (known.identity, Source::named(&known.source), known.seq)));
+}
+
+/// The checkpoint's form.
+#[derive(Default, Serialize, Deserialize)]
+struct Checkpoint {
+    sessions: Vec<Arc<Session>>,
+    totals: Totals,
+}
+
+/// The live state as bytes, and the number it is as of. Sessions that ended long ago are left out, and forgotten.
+pub(super) fn checkpoint(hub: &Hub, now: Time) -> (u64, Vec<u8>) {
+    let mut state = hub.state();
+    state.sessions.retain(|_, session| session.ended.is_none() || now.since(session.last_event_at) < ENDED_KEPT_MS);
+    while state.sessions.len() > SESSIONS_MAX {
+        let silent = state.sessions.values().min_by_key(|session| session.last_seq).map(|session| session.session_id.clone());
+        let Some(silent) = silent else { break };
+        state.sessions.remove(&silent);
+    }
+    let checkpoint = Checkpoint { sessions: state.sessions.values().cloned().collect(), totals: state.totals.clone() };
+    let seq = state.seq;
+    drop(state);
+    (seq, serde_json::to_vec(&checkpoint).unwrap_or_default())
+}
+
+/// The live state of an opened store: its checkpoint, and the events since then.
+pub(crate) fn restore(store: &mut Store) -> State {
+    let mut state = State::default();
+    let last = store.seq_last();
+    let checkpoint = store.load_checkpoint().and_then(|(seq, bytes)| {
+        let checkpoint: Checkpoint = serde_json::from_slice(&bytes).ok()?;
+        Some((seq, checkpoint))
+    });
+    state.seq = last.saturating_sub(REPLAY_EVENTS_MAX);
+    if let Some((seq, checkpoint)) = checkpoint {
+        state.seq = seq;
+        state.totals = checkpoint.totals;
+        state.sessions =
+            checkpoint.sessions.into_iter().map(|session| (session.session_id.clone(), session)).collect();
+    }
+    replay(&mut state, &store.reader(), last);
+    state
+}
+
+/// Takes the committed events after `state.seq` again. What a fact implied is stored behind it, and skipped.
+fn replay(state: &mut State, reader: &Reader, last: u64) {
+    const PAGE: usize = 2_000;
+    let mut implied = BTreeSet::new();
+    while state.seq < last {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let query = PageQuery::new(Direction::Oldest { after: state.seq }, PAGE, deadline);
+        let page = match reader.page(&query, &mut |_| true) {
+            Ok(page) if !page.events.is_empty() => page,
+            Ok(_) => break,
+            Err(error) => {
+                warn!("replaying events after {}: {error}", state.seq);
+                break;
+            }
+        };
+        for json in &page.events {
+            let Ok(event) = history::read(json) else { continue };
+            let Some(seq) = event.seq else { continue };
+            state.seq = seq;
+            state.totals.count(&event);
+            if implied.remove(&seq) {
+                continue;
+            }
+            let Some(id) = event.fact.session_id.clone() else { continue };
+            let session = state
+                .sessions
+                .entry(id)
+                .or_insert_with_key(|id| Arc::new(unknown(id, event.fact.time)));
+            let taken = Arc::make_mut(session).take(event.fact, seq);
+            implied.extend((seq + 1..).take(taken.len() - 1));
+        }
+    }
+    state.seq = last;
+}
+
+/// A session that memory does not know: the store may, so what it was told is asked of it.
+fn unknown(id: &str, first_heard: Time) -> Session {
+    let mut session = Session::new(id, first_heard);
+    session.forget_told();
+    session
+}

@@ -1,0 +1,57 @@
+//! Every route, on one page.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use http::{StatusCode, header};
+
+use crate::api::problem::Problem;
+use crate::api::{agents, events, health, sessions, stats, status};
+use crate::app::App;
+use crate::ingest;
+use crate::live;
+use crate::{access, page};
+
+/// The largest body of an emitted event or a hook, in bytes. A hook that wrote a large file carries it twice.
+const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/", any(root))
+        .route("/ws", any(live::websocket::upgrade))
+        .route("/socket.io", any(live::socketio::request))
+        .route("/socket.io/", any(live::socketio::request))
+        .route("/health", get(health::answer))
+        .route("/status", get(status::answer))
+        .route("/agents", get(agents::answer))
+        .route("/emit", post(ingest::http::emit))
+        .route("/api/events", post(ingest::http::hook_scripts))
+        .route("/api/v1/events", get(events::page))
+        .route("/api/v1/events/{seq}", get(events::one))
+        .route("/api/v1/events/{seq}/content", get(events::content))
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/state", get(sessions::state))
+        .route("/api/v1/stats", get(stats::answer))
+        .fallback(page::file)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), access::gate))
+        .with_state(Arc::clone(app))
+}
+
+/// `/` is the raw WebSocket API for whoever wants to upgrade, and the dashboard for everybody else.
+async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
+    let upgrades = request.headers().get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if upgrades {
+        return live::websocket::upgrade(State(app), request).await;
+    }
+    page::file(request).await
+}
+
+async fn method_not_allowed() -> Response {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method").into_response()
+}

@@ -1,0 +1,3 @@
+//! Promises of the server, kept against the real thing.
+
+mod spool;
