@@ -1,0 +1,161 @@
+//! Every command and flag.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where the monitor listens if nobody says otherwise.
+pub(crate) const PORT_DEFAULT: u16 = 8765;
+
+/// Watch AI coding agents, live and afterwards.
+#[derive(Parser)]
+#[command(name = "claude-mpm", version, about, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Open the monitor of Claude Code sessions: reuse the one that runs, or start one.
+#[derive(Parser)]
+#[command(name = "claude-mpm-monitor", version, about)]
+pub(crate) struct LauncherCli {
+    #[command(flatten)]
+    pub(crate) options: LauncherOptions,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Open the monitor, or control it
+    Monitor(MonitorArgs),
+    /// Install, remove or check the hooks that feed the monitor
+    Hooks {
+        #[command(subcommand)]
+        command: HooksCommand,
+    },
+    /// Play a recorded day of eight sessions into the monitor, to see it alive without Claude Code
+    Demo(DemoArgs),
+    /// Record one hook from stdin (Claude Code runs this)
+    #[command(disable_help_flag = true)]
+    Hook {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct MonitorArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<MonitorCommand>,
+    #[command(flatten)]
+    pub(crate) options: LauncherOptions,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MonitorCommand {
+    /// Start the monitor in this terminal until Ctrl-C
+    Start(StartArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LauncherOptions {
+    /// The port to use, exactly [default: 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// The host to listen on
+    #[arg(long, default_value = "localhost")]
+    pub(crate) host: String,
+    /// Do not open a browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Listen beyond this machine without a token
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StartArgs {
+    /// The port to use, exactly; 0 for any free one [default: 8765]
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// The host to listen on
+    #[arg(long, default_value = "localhost")]
+    pub(crate) host: String,
+    /// Stay in this terminal
+    #[arg(long, required = true)]
+    pub(crate) foreground: bool,
+    /// Listen beyond this machine without a token
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DemoArgs {
+    /// The port of the monitor to play into [default: 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// How much faster than recorded, from 0.1 to 1000; the recording takes about 90 seconds
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    pub(crate) speed: f64,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum HooksCommand {
+    /// Add the monitor's hooks to Claude Code's settings
+    Install(HooksArgs),
+    /// Remove them, and nothing else
+    Uninstall(HooksArgs),
+    /// Say what is installed, where, and for which port
+    Status(HooksArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct HooksArgs {
+    /// The settings of this project, shared with others (.claude/settings.json)
+    #[arg(long, conflicts_with = "local")]
+    pub(crate) project: bool,
+    /// The settings of this project on this machine (.claude/settings.local.json)
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// The port of the monitor that gets the events [default: 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The Claude Code program, to learn which hooks it knows [default: `claude` on the PATH]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) client: Option<std::path::PathBuf>,
+    /// Also take the assistant's text as it is displayed (costs a hook per batch of lines)
+    #[arg(long)]
+    pub(crate) live_text: bool,
+    /// Also watch these files of a project for changes, by name
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) watch_files: Vec<String>,
+    /// Largest size of the spool, in bytes, while no monitor runs
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) cap_bytes: Option<u64>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    if (0.1..=1000.0).contains(&speed) { Ok(speed) } else { Err("it must be from 0.1 to 1000".to_owned()) }
+}
+
+/// The port of a command: its flag, `CLAUDE_MPM_SOCKETIO_PORT`, `SOCKETIO_PORT`, 8765. What is no port counts as not said,
+/// as for the hook: both have to come to the same one.
+pub(crate) fn port(said: Option<u16>) -> u16 {
+    let environment = |name: &str| std::env::var(name).ok()?.trim().parse().ok().filter(|port| *port != 0);
+    said.or_else(|| environment("CLAUDE_MPM_SOCKETIO_PORT")).or_else(|| environment("SOCKETIO_PORT")).unwrap_or(PORT_DEFAULT)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        LauncherCli::command().debug_assert();
+    }
+}

@@ -1,0 +1,22 @@
+//! The commands: one verb, one file.
+
+pub(crate) mod demo;
+pub(crate) mod launcher;
+pub(crate) mod serve;
+
+use crate::cli::{Command, MonitorCommand};
+use crate::report::Failure;
+
+/// Runs a command.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Monitor(monitor) => match monitor.command {
+            None => launcher::run(&monitor.options),
+            Some(MonitorCommand::Start(options)) => serve::run(&options),
+        },
+        Command::Hooks { .. } => Ok(()),
+        Command::Demo(options) => demo::run(&options),
+        // `main` has run it already; `--help` of another program cannot lead here.
+        Command::Hook { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,52 @@
+//! The program: commands, configuration, and the processes of the monitor.
+//!
+//! A library only so that `claude-mpm` and `claude-mpm-monitor` are the same program under two names.
+//!
+//! # Layout
+//!
+//! * `cli.rs`: every command and flag; `commands/`: one verb, one file
+//! * `daemon/`: which monitors run, and whether one is ours
+//! * `paths.rs`: where things lie; `report.rs`: what people read
+
+mod cli;
+mod commands;
+mod daemon;
+mod paths;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs `claude-mpm`.
+pub fn run() -> ExitCode {
+    match cli::Cli::try_parse() {
+        Ok(cli) => finish(commands::run(cli.command)),
+        Err(error) => usage(&error),
+    }
+}
+
+/// Runs `claude-mpm-monitor`.
+pub fn run_launcher() -> ExitCode {
+    match cli::LauncherCli::try_parse() {
+        Ok(cli) => finish(commands::launcher::run(&cli.options)),
+        Err(error) => usage(&error),
+    }
+}
+
+fn finish(done: Result<(), report::Failure>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Help goes to stdout with code 0, a wrong command line to stderr with code 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell if the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,40 @@
+//! Where things lie: everything below `~/.claude-mpm`, or below `CLAUDE_MPM_HOME`.
+
+use std::path::PathBuf;
+
+use crate::report::Failure;
+
+/// The user's folder of this program.
+#[derive(Clone, Debug)]
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    /// Finds it from the environment, as the hook does.
+    pub(crate) fn find() -> Result<Home, Failure> {
+        let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = said("CLAUDE_MPM_HOME").or_else(|| Some(said("HOME")?.join(".claude-mpm")));
+        let home = home.ok_or_else(|| {
+            Failure::new("No home directory", "neither HOME nor CLAUDE_MPM_HOME is set", "Set HOME to your home directory")
+        })?;
+        // Paths outlive the working directory they were given in.
+        std::path::absolute(&home).map(Home).map_err(|error| {
+            Failure::new(format!("{} cannot be used", home.display()), error, "Set CLAUDE_MPM_HOME to an absolute path")
+        })
+    }
+
+
+    /// The folder of one monitor: its store, its lock, what runs.
+    pub(crate) fn monitor(&self, port: u16) -> PathBuf {
+        self.0.join("monitor").join(port.to_string())
+    }
+
+    /// The spool that the hooks of a port write to.
+    pub(crate) fn spool(&self, port: u16) -> PathBuf {
+        self.0.join("spool").join(port.to_string())
+    }
+
+    /// The user's key, in a folder of its own because that folder has to be private.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.0.join("keys").join("store.key")
+    }
+}

@@ -1,0 +1,41 @@
+//! What people read: plain lines on stdout, and errors in three lines on stderr.
+
+use std::fmt;
+use std::io::Write;
+
+/// A failure as a person reads it: printed whole, or as Error, Reason, Suggestion.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    text: String,
+    /// The exit code: 1 failed, 2 wrong usage, 3 not running.
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    /// A text that a document prints, word for word.
+    pub(crate) fn printed(text: impl Into<String>) -> Failure {
+        Failure { text: text.into(), code: 1 }
+    }
+
+    /// The three lines.
+    pub(crate) fn new(error: impl fmt::Display, reason: impl fmt::Display, suggestion: impl fmt::Display) -> Failure {
+        Failure { text: format!("Error: {error}\nReason: {reason}\nSuggestion: {suggestion}"), code: 1 }
+    }
+
+    /// The same failure with another exit code.
+    pub(crate) fn with_code(mut self, code: u8) -> Failure {
+        self.code = code;
+        self
+    }
+}
+
+/// Prints one line. A reader that has gone away (`| head`) is no error.
+pub(crate) fn line(text: impl fmt::Display) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// Prints a failure.
+pub(crate) fn failure(failure: &Failure) {
+    let _ = writeln!(std::io::stderr(), "{}", failure.text);
+}
