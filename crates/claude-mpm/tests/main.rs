@@ -1,1 +1,9 @@
-//! Promises of the program, kept by running it.
+//! Promises of the program, kept by running it: real processes, real sockets, temporary homes.
+
+mod access;
+mod documents;
+mod doors;
+mod kill;
+mod launcher;
+mod spool;
+mod support;

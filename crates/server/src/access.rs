@@ -59,14 +59,14 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(config: &Config, _port: u16) -> Access {
+    pub(crate) fn new(config: &Config, host: &str) -> Access {
         Access {
             token: config.token.clone(),
             insecure: config.insecure,
             origins: config.origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
             localhost_origins: config.localhost_origins,
             hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            loopback: config::is_loopback(&config.host),
+            loopback: config::is_loopback(host),
         }
     }
 

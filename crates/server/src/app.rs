@@ -22,6 +22,8 @@ use crate::recorder::memory;
 /// The server's shared parts; one for all tasks.
 pub(crate) struct App {
     pub(crate) config: Config,
+    /// The host name it was told to listen on.
+    pub(crate) host: String,
     /// The port it really listens on.
     pub(crate) port: u16,
     pub(crate) access: Access,
@@ -42,12 +44,13 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, port: u16, hub: Arc<Hub>, recorder: Recorder, reader: Reader) -> Arc<App> {
-        let access = Access::new(&config, port);
+    pub(crate) fn new(config: Config, host: String, port: u16, hub: Arc<Hub>, recorder: Recorder, reader: Reader) -> Arc<App> {
+        let access = Access::new(&config, &host);
         Arc::new_cyclic(|app| App {
-            io: live::socketio::server(&config, app.clone()),
+            io: live::socketio::server(app.clone()),
             access,
             config,
+            host,
             port,
             hub,
             recorder,
@@ -63,7 +66,7 @@ impl App {
 
     /// Which server this is, for clients that follow several.
     pub(crate) fn instance(&self) -> Instance {
-        Instance { port: self.port, host: self.config.host.clone() }
+        Instance { port: self.port, host: self.host.clone() }
     }
 
     /// Live clients now.
@@ -74,7 +77,7 @@ impl App {
 
     /// Records that the server is there.
     pub(crate) async fn tell_started(&self) {
-        let data = json!({ "version": self.config.version, "port": self.port, "host": self.config.host,
+        let data = json!({ "version": self.config.version, "port": self.port, "host": self.host,
             "pid": std::process::id(), "instance": self.hub.instance });
         self.tell(Kind::SystemStarted, data, &format!("Monitor {} started on port {}", self.config.version, self.port)).await;
     }

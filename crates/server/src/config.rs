@@ -8,10 +8,6 @@ use store::{Key, StoreError};
 /// All a server needs to know. Paths, environment and the user's wishes are read by whoever starts it.
 #[derive(Clone)]
 pub struct Config {
-    /// A host name or address to listen on; `localhost` listens on both loopback addresses.
-    pub host: String,
-    /// The port, 0 for any free one.
-    pub port: u16,
     /// The folder of the store.
     pub data_dir: PathBuf,
     /// The user's key; `None` keeps the store in plaintext.
@@ -97,14 +93,14 @@ pub enum StartError {
 
 impl Config {
     /// The configuration, if it is safe to start with.
-    pub(crate) fn checked(self) -> Result<Config, StartError> {
+    pub(crate) fn checked(self, host: &str) -> Result<Config, StartError> {
         if let Some(token) = &self.token
             && (token.is_empty() || token.chars().any(|letter| letter.is_whitespace() || letter.is_control()))
         {
             return Err(StartError::BadToken);
         }
-        if self.token.is_none() && !self.insecure && !is_loopback(&self.host) {
-            return Err(StartError::Exposed { host: self.host });
+        if self.token.is_none() && !self.insecure && !is_loopback(host) {
+            return Err(StartError::Exposed { host: host.to_owned() });
         }
         Ok(self)
     }

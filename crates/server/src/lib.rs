@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -47,15 +48,36 @@ pub struct Server {
     recorder: std::thread::JoinHandle<()>,
 }
 
+/// A port that is taken, and not served yet: whoever starts a server may have asked for any free one, and needs to know
+/// which it got before folders can be named.
+pub struct Bound {
+    listeners: Vec<TcpListener>,
+    host: String,
+    port: u16,
+}
+
+impl Bound {
+    /// Takes a port on `host`; `localhost` takes it on both loopback addresses, 0 takes any free one.
+    pub async fn new(host: &str, port: u16) -> Result<Bound, StartError> {
+        let listeners = listener::bind(host, port).await?;
+        let port = listeners.first().and_then(|first| first.local_addr().ok()).map_or(port, |address| address.port());
+        Ok(Bound { listeners, host: host.to_owned(), port })
+    }
+
+    /// The port it took.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
 impl Server {
-    /// Opens the doors and the store, reads back the live state, and starts to serve.
+    /// Opens the store, reads back the live state, and starts to serve on the port taken.
     ///
     /// Must be called inside a tokio runtime. Nothing listens and nothing is locked after an error.
-    pub async fn start(config: Config) -> Result<Server, StartError> {
-        let config = config.checked()?;
-        let listeners = listener::bind(&config.host, config.port).await?;
+    pub async fn start(bound: Bound, config: Config) -> Result<Server, StartError> {
+        let Bound { listeners, host, port } = bound;
+        let config = config.checked(&host)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
-        let port = addresses.first().map_or(config.port, SocketAddr::port);
 
         let opening = config.clone();
         let opened = tokio::task::spawn_blocking(move || app::open_store(&opening)).await;
@@ -65,7 +87,7 @@ impl Server {
         let positions = ingest::spool_door::positions(&store, &config.spools);
         let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
 
-        let app = App::new(config, port, hub, recorder, reader);
+        let app = App::new(config, host, port, hub, recorder, reader);
         let mut tasks = JoinSet::new();
         live::start(&app, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);

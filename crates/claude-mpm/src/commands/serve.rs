@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use server::{Config, FileContents, Server, Spool, StartError};
+use server::{Bound, Config, FileContents, Server, Spool, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -60,14 +60,15 @@ pub(crate) fn run(options: &StartArgs) -> Result<(), Failure> {
 /// Serves until SIGINT or SIGTERM. `ready` runs once it listens.
 pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), ServeFailure> {
     log_to_stderr();
-    let config = config(start).map_err(ServeFailure::Other)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| {
         ServeFailure::Other(Failure::new("Failed to start monitoring server", error, "Close other programs and try again"))
     })?;
     runtime.block_on(async {
-        let server = Server::start(config).await.map_err(|error| explain(start, error))?;
+        let bound = Bound::new(&start.host, start.port).await.map_err(|error| explain(start, error))?;
+        let config = config(start, bound.port()).map_err(ServeFailure::Other)?;
+        let server = Server::start(bound, config).await.map_err(|error| explain(start, error))?;
         let _registered = instance::register(&start.home, &server).map_err(ServeFailure::Other)?;
         ready(&server);
         until_told_to_stop().await;
@@ -76,17 +77,15 @@ pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), Se
     })
 }
 
-fn config(start: &Start) -> Result<Config, Failure> {
+fn config(start: &Start, port: u16) -> Result<Config, Failure> {
     let path = start.home.key();
     let key = store::key::load_or_create(&path).map_err(|error| {
         Failure::new("Failed to start monitoring server", &error, "Put the key back, or move the folder of the store away to begin a new one")
     })?;
     Ok(Config {
-        host: start.host.clone(),
-        port: start.port,
-        data_dir: start.home.monitor(start.port),
+        data_dir: start.home.monitor(port),
         key: Some(key),
-        spools: vec![Spool { port: start.port, dir: start.home.spool(start.port) }],
+        spools: vec![Spool { port, dir: start.home.spool(port) }],
         token: std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty()),
         insecure: start.insecure,
         origins: Vec::new(),

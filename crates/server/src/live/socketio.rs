@@ -18,7 +18,6 @@ use super::{page, status};
 use crate::access::{self, Granted, Visitor};
 use crate::api::sessions;
 use crate::app::App;
-use crate::config::Config;
 use crate::hub::Published;
 use crate::hub::outbox::Next;
 use crate::ingest;
@@ -33,7 +32,7 @@ const EVENTS_AT_ONCE: usize = 256;
 const ROOM_BYTES_MAX: usize = 256;
 
 /// The Socket.IO server with all its namespaces declared.
-pub(crate) fn server(_config: &Config, app: Weak<App>) -> Server {
+pub(crate) fn server(app: Weak<App>) -> Server {
     let server = Server::new(socketio::Config::default(), Clients { app });
     for namespace in NAMESPACES {
         server.declare_namespace(namespace);

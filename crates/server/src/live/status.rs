@@ -38,7 +38,7 @@ pub(crate) fn payload(app: &App) -> Value {
 
 fn server_info(app: &App, now: Time, working_dir: Option<&str>) -> Value {
     json!({
-        "host": app.config.host,
+        "host": app.host,
         "port": app.port,
         "working_dir": working_dir,
         "timestamp": now,
