@@ -77,11 +77,13 @@ async fn serve(count: u64, in_flight: u64, broadcasts: u64) -> std::io::Result<(
     let (cpu_before, start) = (cpu_seconds(), Instant::now());
     let finished = tokio::task::spawn_blocking(move || child.wait());
     let _ = finished.await;
-    let (cpu, wall) = (cpu_seconds() - cpu_before, start.elapsed().as_secs_f64());
+    let (cpu_after, wall) = (cpu_seconds(), start.elapsed().as_secs_f64());
+    let (user, system) = (cpu_after.0 - cpu_before.0, cpu_after.1 - cpu_before.1);
     let delivered = DELIVERED.load(SeqCst) as f64;
     let line = format!(
-        "{count} clients, {in_flight} in flight: {delivered} deliveries, {:.2} CPU s per million, {:.0} deliveries/s, {rss} when connected, {:?}\n",
-        cpu / delivered * 1e6,
+        "{count} clients, {in_flight} in flight: {delivered} deliveries, {:.2} CPU s per million (user {:.2}), {:.0} deliveries/s, {rss} when connected, {:?}\n",
+        (user + system) / delivered * 1e6,
+        user / delivered * 1e6,
         delivered / wall,
         server.stats()
     );
@@ -90,10 +92,11 @@ async fn serve(count: u64, in_flight: u64, broadcasts: u64) -> std::io::Result<(
 }
 
 /// User and system time of this process so far.
-fn cpu_seconds() -> f64 {
+fn cpu_seconds() -> (f64, f64) {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    let mut seconds = fields.skip(11).filter_map(|ticks| ticks.parse::<f64>().ok()).map(|ticks| ticks / 100.0);
+    (seconds.next().unwrap_or_default(), seconds.next().unwrap_or_default())
 }
 
 async fn clients(port: u16, count: u64, in_flight: u64, broadcasts: u64) -> std::io::Result<()> {

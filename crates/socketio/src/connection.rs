@@ -200,6 +200,7 @@ impl Connection {
             self.handler().connected(socket);
         }
         if let Some(reason) = socket.greeted() {
+            self.remove(socket);
             self.handler().disconnected(socket, reason);
         }
     }

@@ -67,6 +67,9 @@ impl Handler for Recorder {
         if auth["token"] == "wrong" {
             return Err(ConnectRefusal { message: "Invalid authentication token".to_owned(), data: Some(json!(7)) });
         }
+        if auth["token"] == "leave at once" {
+            socket.disconnect(false);
+        }
         if let Some(pid) = auth["pid"].as_str() {
             socket.set_recovery(socketio::SocketId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap(), pid.to_owned());
         }
@@ -78,7 +81,8 @@ impl Handler for Recorder {
 
     fn connected(&self, socket: &Socket) {
         self.tell(Heard::Connected(socket.clone()));
-        socket.emit("welcome", &[json!(socket.namespace())]).unwrap();
+        let welcomed = socket.emit("welcome", &[json!(socket.namespace())]);
+        assert_eq!(welcomed.is_ok(), socket.is_connected());
     }
 
     fn event(&self, socket: &Socket, event: Event, ack: Option<Ack>) {

@@ -88,3 +88,16 @@ async fn recovery_gives_a_socket_its_old_id_and_takes_it_from_the_old_one() {
     assert_eq!(first.packet().await, Packet::Disconnect { namespace: "/".to_owned() });
     assert_eq!(server.server.sockets("/").len(), 1);
 }
+
+#[tokio::test]
+async fn a_socket_that_is_disconnected_while_it_is_let_in_is_gone_and_may_come_back() {
+    let mut server = TestServer::start().await;
+    let mut client = server.engine().await;
+    client.send(r#"40{"token":"leave at once"}"#).await;
+    assert!(client.text().await.starts_with("40{"));
+    assert_eq!(server.disconnected().await, CloseReason::ServerDisconnect);
+    assert!(server.server.sockets("/").is_empty());
+    client.join("/", None).await;
+    client.emit("/", "echo", &[json!(1)]).await;
+    assert_eq!(client.event().await.0, "echoed");
+}

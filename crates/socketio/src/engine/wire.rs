@@ -95,6 +95,9 @@ fn drain(
     much_waits: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<Drained> {
+    if !writer.is_empty() {
+        return writer.poll_flush(cx).map(|written| if written.is_ok() { Drained::Flushed } else { Drained::Broken });
+    }
     loop {
         let Outgoing::Frames(taken) = ready!(session.poll_outgoing(cx, batch)) else {
             return Poll::Ready(Drained::End);
@@ -127,6 +130,8 @@ struct Wire {
 
 /// How sending what waits ended; while it is neither, there is nothing to send.
 enum Drained {
+    /// What the stream had not taken at once, it has taken now.
+    Flushed,
     /// The stream takes no more for now.
     Blocked,
     /// The stream is broken.
@@ -149,8 +154,8 @@ impl Wire {
         matches!(self.reader.next().await, Ok(Message::Text(text)) if text == "5")
     }
 
-    /// The connection's life, until either side ends it. While nothing waits in the writer, one poll of `drain` takes
-    /// from the queue and writes; the other branches for writing are for a stream that is slow.
+    /// The connection's life, until either side ends it. One poll of `drain` takes from the queue and writes; the other
+    /// branches for writing are for a stream that is slow.
     async fn run(mut self) {
         let stall_max = self.session.inner.config.write_stall_max;
         let mut ending = false;
@@ -165,11 +170,13 @@ impl Wire {
                     Some(next) => timer.as_mut().reset(next),
                     None => break code::NORMAL,
                 },
-                written = self.writer.flush(), if writing => {
-                    if written.is_err() {
-                        return self.session.abort(CloseReason::TransportError, PollEnd::Close);
-                    }
-                    self.pongs_waiting = 0;
+                drained = poll_fn(|cx| {
+                    drain(&self.session, &mut self.writer, &mut self.batch, &mut self.much_waits, cx)
+                }) => match drained {
+                    Drained::Flushed => self.pongs_waiting = 0,
+                    Drained::Blocked => {}
+                    Drained::Broken => return self.session.abort(CloseReason::TransportError, PollEnd::Close),
+                    Drained::End => break code::NORMAL,
                 },
                 // A timer is made only when this is polled: while the stream takes nothing.
                 () = async { sleep_until(stalled_at).await }, if writing => {
@@ -184,13 +191,6 @@ impl Wire {
                         Some(next) => timer.as_mut().reset(next),
                         None => break code::NORMAL,
                     }
-                },
-                drained = poll_fn(|cx| {
-                    drain(&self.session, &mut self.writer, &mut self.batch, &mut self.much_waits, cx)
-                }), if !writing => match drained {
-                    Drained::Blocked => {}
-                    Drained::Broken => return self.session.abort(CloseReason::TransportError, PollEnd::Close),
-                    Drained::End => break code::NORMAL,
                 },
                 message = self.reader.next(), if !(writing && self.much_waits) => match self.receive(message) {
                     Ok(()) => {

@@ -228,7 +228,7 @@ fn parse_json(json: &str, limits: &Limits) -> Result<Value, DecodeError> {
 /// The deepest nesting of brackets outside strings; for text that is no JSON, some number.
 fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut at) = (0_usize, 0, 0);
-    while let Some(found) = memchr_structure(&json[at..]) {
+    while let Some(found) = next_structure(&json[at..]) {
         at += found;
         match json[at] {
             b'"' => at += string_bytes(&json[at + 1..]),
@@ -246,7 +246,7 @@ fn nesting(json: &[u8]) -> usize {
     deepest
 }
 
-fn memchr_structure(json: &[u8]) -> Option<usize> {
+fn next_structure(json: &[u8]) -> Option<usize> {
     json.iter().position(|byte| matches!(byte, b'"' | b'[' | b']' | b'{' | b'}'))
 }
 
