@@ -1,2 +1,31 @@
-//! x
-fn main() {}
+//! `cargo xtask bench [name…]`: measures the monitor beside its peers in one run, and prints JSON and tables.
+//!
+//! Not tests: a slow machine never fails a build. Everything runs on loopback, in a temporary home, and ends by itself.
+
+mod fanout;
+mod hook;
+mod http;
+mod ingest;
+mod launch;
+mod monitor;
+mod table;
+
+use anyhow::{Context, Result, bail};
+
+fn main() -> Result<()> {
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    if names.is_empty() {
+        names = ["hook", "launch", "ingest", "fanout"].map(str::to_owned).to_vec();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    for name in names {
+        match name.as_str() {
+            "hook" => hook::run()?,
+            "launch" => runtime.block_on(launch::run())?,
+            "ingest" => runtime.block_on(ingest::run())?,
+            "fanout" => runtime.block_on(fanout::run())?,
+            other => bail!("there is no benchmark {other:?}; there are hook, launch, ingest and fanout"),
+        }
+    }
+    Ok(())
+}

@@ -55,7 +55,7 @@ function answer(request, response, url, body) {
   if (request.method === 'OPTIONS') return json({});
   if (path === '/health') return json({ status: 'running', service: 'claude-mpm-monitor', server: 'claude-mpm-socketio', version: '0.1.0-stand-in', port, pid: process.pid, uptime: Math.floor((Date.now() - startedAt) / 1000), connections: io.of('/monitor').sockets.size, timestamp: iso(Date.now()), health: 'healthy' });
   if (values.token !== '' && (path.startsWith('/api') || path === '/emit') && request.headers.authorization !== `Bearer ${values.token}`) return json({ error: { code: 'unauthorized', message: 'Invalid authentication token' } }, 401);
-  if (path === '/api/v1/events' && request.method === 'POST') return json({ accepted: inject(JSON.parse(body)) });
+  if ((path === '/api/events' || path === '/api/v1/events') && request.method === 'POST') return json({ accepted: inject(JSON.parse(body)) });
   if (path === '/api/v1/events') return json(page(url.searchParams));
   const one = /^\/api\/v1\/events\/(\d+)(\/content)?$/.exec(path);
   if (one) {
@@ -125,10 +125,21 @@ function stats(minutes) {
 function inject(input) {
   const list = Array.isArray(input) ? input : (input.events ?? [input]);
   for (const entry of list) {
+    if (entry.hook_event_name) {
+      playHook(entry);
+      continue;
+    }
     const { seq, recorded_at, ...fields } = entry;
     keep(sessions.event(undefined, Date.parse(entry.time ?? '') || Date.now(), { kind: 'custom', namespace: '/system', event: 'custom', ...fields }));
   }
   return list.length;
+}
+
+/** The two hooks that the tests play. */
+function playHook({ hook_event_name, session_id, cwd, tool_name, tool_use_id, ...data }) {
+  const started = hook_event_name === 'PreToolUse';
+  const summary = data.tool_input?.command ?? data.tool_input?.file_path ?? tool_name;
+  keep(sessions.event(undefined, Date.now(), { kind: started ? 'tool_call.started' : 'tool_call.finished', namespace: '/hook', event: started ? 'pre_tool' : 'post_tool', session_id, cwd, tool_name, tool_use_id, summary, ...(started ? {} : { outcome: 'ok' }), sources: ['http'], data }));
 }
 
 function restart(url, json) {

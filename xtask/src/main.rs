@@ -1,2 +1,43 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask <verb>`, one file per verb.
+
+mod bench;
+mod command;
+mod place;
+mod say;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+const USAGE: &str = "\
+cargo xtask test [--only STEP] [--verbose]   set up what the tests need, and run all of them
+cargo xtask tidy                             the rules of this repository that a tool can check
+cargo xtask bench [NAME] [OPTIONS]           measure, beside the peers where there are any";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test", options @ ..] => test::run(options),
+        ["tidy"] => tidy::run(),
+        ["bench", options @ ..] => bench::run(options),
+        ["help" | "--help" | "-h"] => {
+            say::line(USAGE);
+            Ok(())
+        }
+        _ => usage(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::problem(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> anyhow::Result<()> {
+    bail!("what is to be done?\n{USAGE}")
+}

@@ -144,7 +144,9 @@ fn speed(text: &str) -> Result<f64, String> {
 /// as for the hook: both have to come to the same one.
 pub(crate) fn port(said: Option<u16>) -> u16 {
     let environment = |name: &str| std::env::var(name).ok()?.trim().parse().ok().filter(|port| *port != 0);
-    said.or_else(|| environment("CLAUDE_MPM_SOCKETIO_PORT")).or_else(|| environment("SOCKETIO_PORT")).unwrap_or(PORT_DEFAULT)
+    said.or_else(|| environment("CLAUDE_MPM_SOCKETIO_PORT"))
+        .or_else(|| environment("SOCKETIO_PORT"))
+        .unwrap_or(PORT_DEFAULT)
 }
 
 #[cfg(test)]

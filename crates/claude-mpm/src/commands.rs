@@ -1,6 +1,7 @@
 //! The commands: one verb, one file.
 
 pub(crate) mod demo;
+pub(crate) mod hooks;
 pub(crate) mod launcher;
 pub(crate) mod serve;
 
@@ -14,7 +15,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             None => launcher::run(&monitor.options),
             Some(MonitorCommand::Start(options)) => serve::run(&options),
         },
-        Command::Hooks { .. } => Ok(()),
+        Command::Hooks { command } => hooks::run(&command),
         Command::Demo(options) => demo::run(&options),
         // `main` has run it already; `--help` of another program cannot lead here.
         Command::Hook { .. } => Ok(()),

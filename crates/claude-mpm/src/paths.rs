@@ -14,14 +14,17 @@ impl Home {
         let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = said("CLAUDE_MPM_HOME").or_else(|| Some(said("HOME")?.join(".claude-mpm")));
         let home = home.ok_or_else(|| {
-            Failure::new("No home directory", "neither HOME nor CLAUDE_MPM_HOME is set", "Set HOME to your home directory")
+            Failure::new(
+                "No home directory",
+                "neither HOME nor CLAUDE_MPM_HOME is set",
+                "Set HOME to your home directory",
+            )
         })?;
         // Paths outlive the working directory they were given in.
         std::path::absolute(&home).map(Home).map_err(|error| {
             Failure::new(format!("{} cannot be used", home.display()), error, "Set CLAUDE_MPM_HOME to an absolute path")
         })
     }
-
 
     /// The folder of one monitor: its store, its lock, what runs.
     pub(crate) fn monitor(&self, port: u16) -> PathBuf {

@@ -29,6 +29,12 @@ impl Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// Prints one line. A reader that has gone away (`| head`) is no error.
 pub(crate) fn line(text: impl fmt::Display) {
     let mut stdout = std::io::stdout().lock();

@@ -1,6 +1,8 @@
 //! Promises of the program, kept by running it: real processes, real sockets, temporary homes.
 
 mod access;
+mod claude;
+mod disk;
 mod documents;
 mod doors;
 mod kill;

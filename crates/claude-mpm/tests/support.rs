@@ -302,3 +302,14 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> Option<Command> {
         command
     })
 }
+
+/// A program of the system. Without it the test is skipped, and says so; where `CI` is set, a skip is a failure.
+pub(crate) fn program_on_path(name: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{name} is not installed, and a skip is a failure in CI");
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
+}

@@ -57,6 +57,16 @@ pub fn withhold(data: &mut Value) -> Vec<Cut> {
     cuts
 }
 
+/// Whether any string is too long to stay whole.
+pub fn is_long(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() > TEXT_BYTES_MAX,
+        Value::Array(items) => items.iter().any(is_long),
+        Value::Object(fields) => fields.values().any(is_long),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// Shortens what is too long in a payload that is no hook's.
 pub fn shorten_only(data: &mut Value) -> Vec<Cut> {
     let mut cuts = Vec::new();

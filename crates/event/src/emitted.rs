@@ -103,11 +103,8 @@ fn hook_inside(data: &Value, now: Time) -> Option<(Map<String, Value>, Time)> {
 
 fn plain(namespace: &str, event: &str, mut data: Value, now: Time, source: Source) -> Fact {
     redact::value(&mut data);
-    let mut whole = Some(data.clone());
+    let whole = bodies::is_long(&data).then(|| data.clone());
     let cut = bodies::shorten_only(&mut data);
-    if cut.is_empty() {
-        whole = None;
-    }
     let text = |key: &str| data.get(key).and_then(Value::as_str).filter(|text| text.len() <= 256).map(str::to_owned);
     let kind = Kind::addressed(namespace, event).unwrap_or(Kind::Custom);
     let mut fact = Fact::new(kind, text("timestamp").and_then(|time| Time::parse(&time)).unwrap_or(now), source, Value::Null);

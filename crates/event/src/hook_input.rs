@@ -5,13 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::bodies::{self, TEXT_BYTES_MAX};
+use crate::bodies;
 use crate::event::{Fact, Identity, Outcome, Route, Source, Time};
 use crate::vocabulary::Kind;
 use crate::{redact, summary};
 
 /// The longest id or name that is lifted out of a payload, in bytes. Real ones have 40.
-const ID_BYTES_MAX: usize = 256;
+pub(crate) const ID_BYTES_MAX: usize = 256;
 
 /// The longest working directory, in bytes: Linux's `PATH_MAX`.
 const PATH_BYTES_MAX: usize = 4096;
@@ -144,20 +144,12 @@ fn outcome_of(kind: Kind, data: &Value) -> Option<Outcome> {
 
 /// Whether [`bodies::withhold`] could take anything out: only then the payload is copied first.
 fn needs_withholding(data: &Value) -> bool {
-    fn is_long(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.len() > TEXT_BYTES_MAX,
-            Value::Array(items) => items.iter().any(is_long),
-            Value::Object(fields) => fields.values().any(is_long),
-            _ => false,
-        }
-    }
     let names_file_tool = |call: &Value| {
         let tool = call.get("tool_name").and_then(Value::as_str);
         matches!(tool, Some("Read" | "Write" | "Edit" | "MultiEdit" | "NotebookEdit" | "NotebookRead" | "Grep"))
     };
     let calls = data.get("tool_calls").and_then(Value::as_array);
-    names_file_tool(data) || calls.is_some_and(|calls| calls.iter().any(names_file_tool)) || is_long(data)
+    names_file_tool(data) || calls.is_some_and(|calls| calls.iter().any(names_file_tool)) || bodies::is_long(data)
 }
 
 /// What an edit changed: `{"path", "added", "removed"}`, in lines, from the tool's own patch.

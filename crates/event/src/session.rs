@@ -5,21 +5,25 @@
 //! changed to-do list, a call that can no longer end). It goes by evidence, not by pairs: Stop, SubagentStop and
 //! PostToolUse may all be missing.
 
+mod agents;
 mod attention;
+mod calls;
 mod identities;
 mod implied;
+mod status;
+mod turn;
 
 pub use attention::{Need, NeedKind, Reason, State};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::agent::{Agents, State as AgentState};
+use crate::agent::Agents;
 use crate::event::{Fact, Outcome, Source, Time};
 use crate::hook_input::set;
 use crate::summary;
 use crate::todo::Todos;
-use crate::tool_call::{self, OpenCall, ToolCalls};
+use crate::tool_call::ToolCalls;
 use crate::vocabulary::Kind;
 use attention::Attention;
 use identities::Identities;
@@ -61,7 +65,9 @@ pub struct Session {
     pub launch_method: Option<String>,
     /// The first that was heard of it.
     pub started_at: Time,
-    /// The last.
+    /// When its client was started last: a session can be resumed days later.
+    pub resumed_at: Time,
+    /// The last that was heard of it.
     pub last_event_at: Time,
     /// The number of the last event.
     pub last_seq: u64,
@@ -69,7 +75,8 @@ pub struct Session {
     pub ended: Option<(Time, String)>,
     /// Whether viewers see it: an id that only ever loaded instructions is a phantom of `--continue`.
     pub listed: bool,
-    /// What Claude does, in the words of the WebSocket API: thinking, running, waiting, stopped, error.
+    /// What Claude does, in the words of the WebSocket API: unknown, starting, thinking, running,
+    /// waiting, stopped, error.
     pub claude_status: String,
     /// Its subagents.
     pub agents: Agents,
@@ -106,6 +113,7 @@ impl Session {
             permission_mode: None,
             launch_method: None,
             started_at: first_heard,
+            resumed_at: first_heard,
             last_event_at: first_heard,
             last_seq: 0,
             ended: None,
@@ -151,40 +159,39 @@ impl Session {
         if let Some(identities) = &mut self.identities {
             identities.remember(&fact, seq);
         }
+        self.recognise(&mut fact);
+        let is_guess = fact.agent_id.as_deref().is_some_and(|id| self.agents.is_guess(id, fact.agent_type.as_deref()));
         self.hear(&fact);
         let mut implied = Vec::new();
         match fact.kind {
-            Kind::SessionStarted | Kind::SessionContinued => self.started(&mut fact),
-            Kind::SessionEnded => self.session_ended(&mut fact, &mut implied),
+            Kind::SessionStarted => self.started(&mut fact, &mut implied),
+            Kind::SessionContinued => self.model_told(&fact, "model"),
+            Kind::SessionEnded => self.session_ended(&mut fact),
+            Kind::ModelSwitched => self.model_told(&fact, "to_model"),
             Kind::PromptSubmitted => self.prompted(&fact, &mut implied),
+            Kind::BackgroundTaskFinished => self.background_task_finished(&fact, &mut implied),
             Kind::ToolCallStarted => self.call_began(&fact, seq, &mut implied),
             Kind::ToolCallFinished | Kind::ToolCallFailed => self.call_ended(&mut fact, &mut implied),
             Kind::ToolBatchFinished => self.batch_finished(&fact, &mut implied),
             Kind::PermissionRequested => self.permission_requested(&mut fact),
-            Kind::AgentStarted => self.agent_started(&mut fact),
+            Kind::AgentStarted => self.agent_started(&mut fact, is_guess),
             Kind::AgentFinished => self.agent_finished(&mut fact, &mut implied),
-            Kind::TurnFinished | Kind::TurnFailed => self.turn_ended(&fact, &mut implied),
+            Kind::TurnFinished | Kind::TurnFailed if fact.agent_id.is_none() => self.turn_ended(&fact, &mut implied),
             Kind::TodoUpdated => self.task_told(&mut fact),
-            Kind::CwdChanged => self.cwd = fact.text("new_cwd").map(str::to_owned).or(self.cwd.take()),
             _ => {}
         }
-        self.attention.take(&fact, seq, &self.calls);
+        if self.ended.is_some() {
+            // Also when a hook is late: nothing of an ended session is open.
+            self.close_calls(&fact, |_| true, (Outcome::Unknown, "the session ended"), &mut implied);
+            self.agents.all_done(fact.time);
+        }
+        self.attention.take(&fact, seq);
         implied.extend(implied::by_call(&fact));
+        for (offset, implied) in (1..).zip(&implied) {
+            self.attention.conclude(implied, seq + offset);
+        }
         implied.extend(self.status_change(&fact));
-        if fact.is_error() {
-            self.counts.errors += 1;
-        }
-        let mut facts = Vec::with_capacity(1 + implied.len());
-        facts.push(fact);
-        facts.append(&mut implied);
-        for (offset, fact) in facts.iter().enumerate().skip(1) {
-            self.counts.events += 1;
-            self.last_seq = seq + offset as u64;
-            if fact.is_error() {
-                self.counts.errors += 1;
-            }
-        }
-        facts
+        self.count(fact, implied, seq)
     }
 
     /// Which state the session is in at `now`, since when, and because of what.
@@ -199,36 +206,74 @@ impl Session {
         counts.iter().skip(gone).copied().chain(std::iter::repeat_n(0, gone)).collect()
     }
 
+    /// Puts right what a hook alone cannot know.
+    fn recognise(&self, fact: &mut Fact) {
+        // The hidden agent of a compaction stops without a type; so does, sometimes, an agent that was heard of before.
+        if fact.kind == Kind::CompactionSummarized
+            && let Some(agent) = fact.agent_id.as_deref().and_then(|id| self.agents.get(id))
+        {
+            fact.kind = Kind::AgentFinished;
+            fact.agent_type = Some(agent.agent_type.clone());
+            fact.outcome = Some(Outcome::Ok);
+            fact.summary = summary::of(fact);
+        }
+    }
+
     /// What every fact of the session tells.
     fn hear(&mut self, fact: &Fact) {
         self.last_event_at = self.last_event_at.max(fact.time);
         self.started_at = self.started_at.min(fact.time);
-        self.counts.events += 1;
         self.count_minute(fact.time);
         self.listed |= !matches!(fact.kind, Kind::MemoryLoaded | Kind::MemoryInjected);
-        if let Some(cwd) = &fact.cwd {
-            if self.project.is_none() {
-                self.project = cwd.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
-            }
-            self.cwd = Some(cwd.clone());
+        self.hear_of_itself(fact);
+        if let Some((ended, _)) = &self.ended
+            && shows_life(fact.kind)
+            && fact.time > *ended
+        {
+            // A resumed session goes on under its old id.
+            self.ended = None;
         }
+        if let Some(agent_id) = &fact.agent_id
+            && fact.kind != Kind::CompactionSummarized
+            && fact.kind.row().namespace != "/memory"
+        {
+            self.agents.heard(agent_id, fact.agent_type.as_deref(), fact.time);
+        }
+    }
+
+    /// What a fact says of the session besides what happened. A subagent may work in a folder and mode of its own.
+    fn hear_of_itself(&mut self, fact: &Fact) {
         let keep = |known: &mut Option<String>, key: &str| {
             if let Some(told) = fact.text(key) {
                 *known = Some(told.to_owned());
             }
         };
         keep(&mut self.transcript_path, "transcript_path");
-        keep(&mut self.permission_mode, "permission_mode");
         keep(&mut self.title, "session_title");
-        if self.ended.is_some() && !matches!(fact.kind, Kind::SessionEnded | Kind::MemoryLoaded | Kind::LogMessage) {
-            // A resumed session goes on under its old id.
-            self.ended = None;
+        if fact.agent_id.is_none() || self.cwd.is_none() {
+            if let Some(cwd) = fact.cwd.as_deref() {
+                self.cwd = Some(cwd.to_owned());
+                let name = cwd.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty());
+                self.project = self.project.take().or(name.map(str::to_owned));
+            }
+            if fact.kind == Kind::CwdChanged {
+                keep(&mut self.cwd, "new_cwd");
+            }
         }
-        if let Some(agent_id) = &fact.agent_id
-            && fact.kind != Kind::CompactionSummarized
-        {
-            self.agents.heard(agent_id, fact.agent_type.as_deref(), fact.time);
+        if fact.agent_id.is_none() {
+            keep(&mut self.permission_mode, "permission_mode");
         }
+    }
+
+    /// Counts a fact and what it implies, and puts them in their order.
+    fn count(&mut self, fact: Fact, implied: Vec<Fact>, seq: u64) -> Vec<Fact> {
+        let mut facts = Vec::with_capacity(1 + implied.len());
+        facts.push(fact);
+        facts.extend(implied);
+        self.counts.events += facts.len() as u64;
+        self.counts.errors += facts.iter().filter(|fact| fact.is_error()).count() as u64;
+        self.last_seq = seq + facts.len() as u64 - 1;
+        facts
     }
 
     fn count_minute(&mut self, time: Time) {
@@ -247,135 +292,29 @@ impl Session {
         }
     }
 
-    fn started(&mut self, fact: &mut Fact) {
-        if let Some(model) = fact.text("model") {
-            self.model = Some(model.to_owned());
-        }
+    /// A client starts with this session. What was open belonged to one that is gone without a word.
+    fn started(&mut self, fact: &mut Fact, implied: &mut Vec<Fact>) {
+        self.model_told(fact, "model");
+        self.resumed_at = fact.time;
         if let Some(method) = &self.launch_method {
             set(&mut fact.data, "launch_method", json!(method));
         }
+        let before = fact.time;
+        self.close_calls(fact, |call| call.started_at < before, (Outcome::Unknown, "its session was started again"), implied);
+        self.agents.all_done(fact.time);
     }
 
-    fn session_ended(&mut self, fact: &mut Fact, implied: &mut Vec<Fact>) {
+    fn session_ended(&mut self, fact: &mut Fact) {
         let reason = fact.text("reason").unwrap_or("other").to_owned();
-        set(&mut fact.data, "duration_seconds", json!(fact.time.since(self.started_at) as f64 / 1000.0));
-        set(&mut fact.data, "start_time", json!(self.started_at));
-        self.close_calls(fact, |_| true, Outcome::Unknown, "the session ended", implied);
-        self.agents.all_done();
+        set(&mut fact.data, "duration_seconds", json!(fact.time.since(self.resumed_at) as f64 / 1000.0));
+        set(&mut fact.data, "start_time", json!(self.resumed_at));
         self.ended = Some((fact.time, reason));
     }
 
-    fn prompted(&mut self, fact: &Fact, implied: &mut Vec<Fact>) {
-        self.counts.prompts += 1;
-        self.last_prompt = Some(fact.summary.clone());
-        // After Escape no hook tells that the call is over; the next prompt does. Prompts can be queued while the agent
-        // works, so only what is certainly over is closed: a new turn has begun when its prompt differs.
-        if self.claude_status == "waiting" {
-            self.close_calls(fact, |call| call.agent_id.is_none(), Outcome::Interrupted, "a new prompt came", implied);
+    fn model_told(&mut self, fact: &Fact, key: &str) {
+        if let Some(model) = fact.text(key) {
+            self.model = Some(model.to_owned());
         }
-    }
-
-    fn call_began(&mut self, fact: &Fact, seq: u64, implied: &mut Vec<Fact>) {
-        let (Some(tool_use_id), Some(tool_name)) = (&fact.tool_use_id, &fact.tool_name) else { return };
-        self.counts.tool_calls += 1;
-        self.calls.begin(OpenCall {
-            tool_use_id: tool_use_id.clone(),
-            tool_name: tool_name.clone(),
-            agent_id: fact.agent_id.clone(),
-            summary: fact.summary.clone(),
-            started_at: fact.time,
-            seq,
-            input_key: tool_call::input_key(tool_name, fact.data.get("tool_input")),
-        });
-        if let Some((delegation, delegated)) = implied::delegation(fact) {
-            self.agents.delegated(delegation);
-            implied.push(delegated);
-        }
-    }
-
-    fn call_ended(&mut self, fact: &mut Fact, implied: &mut Vec<Fact>) {
-        let Some(tool_use_id) = fact.tool_use_id.clone() else { return };
-        self.agents.call_ended(&tool_use_id);
-        match self.calls.end(&tool_use_id) {
-            Some(call) => fact.duration_ms = fact.duration_ms.or(Some(fact.time.since(call.started_at))),
-            None if !fact.sources.is_empty() && fact.data.get("concluded_from").is_none() => self.counts.tool_calls += 1,
-            None => {}
-        }
-        if fact.kind == Kind::ToolCallFinished
-            && let Some(change) = implied::todo_change(&mut self.todos, fact)
-            && !change.is_empty()
-        {
-            let mut updated = fact.implies(Kind::TodoUpdated, self.todos.payload(&change));
-            updated.tool_use_id = fact.tool_use_id.clone();
-            updated.summary = implied::todo_summary(&self.todos);
-            implied.push(updated);
-        }
-    }
-
-    /// Calls that failed before they ran, or were refused, are told by their batch alone.
-    fn batch_finished(&mut self, fact: &Fact, implied: &mut Vec<Fact>) {
-        let calls = fact.data.get("tool_calls").and_then(Value::as_array).cloned().unwrap_or_default();
-        for call in calls {
-            let text = |key: &str| call.get(key).and_then(Value::as_str);
-            let (Some(tool_use_id), Some(tool_name)) = (text("tool_use_id"), text("tool_name")) else { continue };
-            if self.calls.has_ended(tool_use_id) {
-                continue;
-            }
-            let begun = self.calls.end(tool_use_id);
-            self.agents.call_ended(tool_use_id);
-            if begun.is_none() {
-                self.counts.tool_calls += 1;
-            }
-            implied.push(implied::failed_in_batch(fact, &call, tool_use_id, tool_name, begun.as_ref()));
-        }
-        // The model goes on: nothing of this agent's main line is still running.
-        let agent = fact.agent_id.clone();
-        self.close_calls(fact, |call| call.agent_id == agent && call.started_at <= fact.time, Outcome::Unknown, "its batch finished without it", implied);
-    }
-
-    fn permission_requested(&mut self, fact: &mut Fact) {
-        let Some(tool_name) = &fact.tool_name else { return };
-        let key = tool_call::input_key(tool_name, fact.data.get("tool_input"));
-        if fact.tool_use_id.is_none() {
-            fact.tool_use_id = self.calls.matching(fact.agent_id.as_deref(), key).map(|call| call.tool_use_id.clone());
-        }
-    }
-
-    fn agent_started(&mut self, fact: &mut Fact) {
-        let Some(agent_id) = fact.agent_id.clone() else { return };
-        let agent = self.agents.heard(&agent_id, fact.agent_type.as_deref(), fact.time);
-        agent.state = AgentState::Working;
-        if let Some(task) = &agent.task {
-            set(&mut fact.data, "task", json!(task));
-            fact.summary = summary::line(task);
-        }
-        if let Some(call) = &agent.tool_use_id {
-            fact.tool_use_id = Some(call.clone());
-        }
-    }
-
-    fn agent_finished(&mut self, fact: &mut Fact, implied: &mut Vec<Fact>) {
-        let Some(agent_id) = fact.agent_id.clone() else { return };
-        let agent = self.agents.heard(&agent_id, fact.agent_type.as_deref(), fact.time);
-        agent.state = AgentState::Done;
-        fact.duration_ms = Some(fact.time.since(agent.started_at));
-        if let Some(task) = &agent.task {
-            set(&mut fact.data, "task", json!(task));
-        }
-        if let Some(call) = &agent.tool_use_id {
-            fact.tool_use_id = Some(call.clone());
-        }
-        self.close_calls(fact, |call| call.agent_id.as_deref() == Some(&agent_id), Outcome::Unknown, "its agent ended", implied);
-    }
-
-    fn turn_ended(&mut self, fact: &Fact, implied: &mut Vec<Fact>) {
-        if fact.agent_id.is_some() {
-            return;
-        }
-        if let Some(message) = fact.text("last_assistant_message") {
-            self.last_message = Some(summary::line(message));
-        }
-        self.close_calls(fact, |call| call.agent_id.is_none(), Outcome::Unknown, "the turn ended", implied);
     }
 
     /// TaskCreated and TaskCompleted hooks.
@@ -391,55 +330,25 @@ impl Session {
         }
         fact.summary = implied::todo_summary(&self.todos);
     }
+}
 
-    /// Ends open calls that can no longer tell their own end.
-    fn close_calls(
-        &mut self,
-        fact: &Fact,
-        which: impl Fn(&OpenCall) -> bool,
-        outcome: Outcome,
-        because: &str,
-        implied: &mut Vec<Fact>,
-    ) {
-        for tool_use_id in self.calls.open_ids(which) {
-            if let Some(call) = self.calls.end(&tool_use_id) {
-                implied.push(implied::closed(fact, &call, outcome, because));
-            }
-        }
-    }
-
-    /// `/claude status_changed`, when what Claude does has changed.
-    fn status_change(&mut self, fact: &Fact) -> Option<Fact> {
-        let status = match fact.kind {
-            Kind::PromptSubmitted | Kind::BackgroundTaskFinished => "thinking",
-            Kind::ToolCallStarted if fact.agent_id.is_none() => "running",
-            Kind::ToolBatchFinished if fact.agent_id.is_none() && self.claude_status == "waiting" => "running",
-            Kind::PermissionRequested | Kind::ElicitationRequested | Kind::TurnFinished => "waiting",
-            Kind::TurnFailed => "error",
-            Kind::SessionEnded => "stopped",
-            Kind::SessionStarted => "starting",
-            _ => return None,
-        };
-        if self.claude_status == status {
-            return None;
-        }
-        let before = std::mem::replace(&mut self.claude_status, status.to_owned());
-        let message = match status {
-            "waiting" if fact.kind == Kind::TurnFinished => "Claude finished its turn",
-            "waiting" => "Claude waits for an answer",
-            "thinking" => "Claude thinks",
-            "running" => "Claude uses tools",
-            "error" => "Claude's turn ended in an error",
-            "stopped" => "Claude's session ended",
-            _ => "Claude's session started",
-        };
-        let mut changed = fact.implies(
-            Kind::ClaudeStatusChanged,
-            json!({ "status": status, "previous": before, "pid": Value::Null, "message": message }),
-        );
-        changed.agent_id = None;
-        changed.agent_type = None;
-        changed.summary = message.to_owned();
-        Some(changed)
-    }
+/// Whether a fact of this kind shows that the session's client runs. Others may come late, or from elsewhere.
+fn shows_life(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::SessionStarted
+            | Kind::SessionContinued
+            | Kind::PromptSubmitted
+            | Kind::PromptExpanded
+            | Kind::BackgroundTaskFinished
+            | Kind::ToolCallStarted
+            | Kind::ToolCallFinished
+            | Kind::ToolCallFailed
+            | Kind::ToolBatchFinished
+            | Kind::PermissionRequested
+            | Kind::TurnFinished
+            | Kind::TurnFailed
+            | Kind::AgentStarted
+            | Kind::CompactionStarted
+    )
 }

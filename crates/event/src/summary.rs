@@ -26,7 +26,7 @@ pub fn of(fact: &Fact) -> String {
         Kind::CompactionFinished => format!("Compaction finished ({})", text("trigger")),
         Kind::CompactionSummarized => "Compaction summary".to_owned(),
         Kind::PromptSubmitted | Kind::PromptExpanded => text("prompt").to_owned(),
-        Kind::BackgroundTaskFinished => background_task(text("prompt")),
+        Kind::BackgroundTaskFinished => background_task(text("prompt")).to_owned(),
         Kind::ToolCallStarted | Kind::PermissionRequested => call(fact),
         Kind::ToolCallFinished => finished(fact),
         Kind::ToolCallFailed => format!("{} · {}", failure(text("error")), call(fact)),
@@ -47,7 +47,8 @@ pub fn of(fact: &Fact) -> String {
         Kind::ClaudeOutput => or(text("delta"), text("content")).to_owned(),
         _ => or(text("message"), text("hook_event_name")).to_owned(),
     };
-    line(&told)
+    let told = line(&told);
+    if told.is_empty() { line(fact.kind.name()) } else { told }
 }
 
 /// What a tool call is about: the command, the file, the pattern, the task.
@@ -78,7 +79,9 @@ pub fn call(fact: &Fact) -> String {
         "TodoWrite" => todos(input),
         _ => first_text(input),
     };
-    line(&told)
+    let told = line(&told);
+    // EnterPlanMode has an empty input.
+    if told.is_empty() { line(fact.tool_name.as_deref().unwrap_or_default()) } else { told }
 }
 
 /// Any text as one line: no control or direction characters, single spaces, at most [`CHARS_MAX`] characters.
@@ -168,12 +171,14 @@ fn todos(input: &Value) -> String {
     }
 }
 
-fn background_task(prompt: &str) -> String {
-    let inside = |tag: &str| -> Option<&str> {
-        let (_, rest) = prompt.split_once(&format!("<{tag}>"))?;
-        Some(rest.split_once(&format!("</{tag}>"))?.0)
-    };
-    inside("summary").unwrap_or("Background task finished").to_owned()
+fn background_task(prompt: &str) -> &str {
+    or(tagged(prompt, "summary").unwrap_or_default(), "Background task finished")
+}
+
+/// What stands between `<tag>` and `</tag>`.
+pub(crate) fn tagged<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+    Some(rest.split_once(&format!("</{tag}>"))?.0)
 }
 
 /// For tools this version does not know: the first string of the input.

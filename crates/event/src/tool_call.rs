@@ -31,6 +31,9 @@ pub struct OpenCall {
     pub seq: u64,
     /// The tool and its input, to recognise the same call where no id is given.
     pub input_key: u64,
+    /// The prompt that led to it, if the client told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_id: Option<String>,
 }
 
 /// The calls of a session.
@@ -56,10 +59,12 @@ impl ToolCalls {
 
     /// A call ends. Returns it, if its beginning was seen.
     pub fn end(&mut self, tool_use_id: &str) -> Option<OpenCall> {
-        if self.ended.len() >= ENDED_MAX {
-            self.ended.pop_front();
+        if !self.has_ended(tool_use_id) {
+            if self.ended.len() >= ENDED_MAX {
+                self.ended.pop_front();
+            }
+            self.ended.push_back(tool_use_id.to_owned());
         }
-        self.ended.push_back(tool_use_id.to_owned());
         let place = self.open.iter().position(|open| open.tool_use_id == tool_use_id)?;
         Some(self.open.remove(place))
     }
@@ -74,11 +79,15 @@ impl ToolCalls {
         self.open.iter().filter(|call| which(call)).map(|call| call.tool_use_id.clone()).collect()
     }
 
-    /// The one open call with this tool and input; `None` when there is none, or more than one.
-    pub fn matching(&self, agent_id: Option<&str>, input_key: u64) -> Option<&OpenCall> {
-        let mut found = self.open.iter().filter(|call| call.agent_id.as_deref() == agent_id && call.input_key == input_key);
-        let first = found.next()?;
-        found.next().is_none().then_some(first)
+    /// The open call of this agent that a question about a tool and its input is about, `asked` telling which calls
+    /// were asked about already. A hook may have changed the input: then the only open call of the tool is meant.
+    pub fn matching(&self, agent_id: Option<&str>, tool_name: &str, input_key: u64, asked: impl Fn(&str) -> bool) -> Option<&OpenCall> {
+        let own = || self.open.iter().filter(|call| call.agent_id.as_deref() == agent_id && !asked(&call.tool_use_id));
+        own().find(|call| call.input_key == input_key).or_else(|| {
+            let mut of_tool = own().filter(|call| call.tool_name == tool_name);
+            let first = of_tool.next()?;
+            of_tool.next().is_none().then_some(first)
+        })
     }
 }
 

@@ -22,7 +22,8 @@ impl Place {
     /// Finds it; `None` without a home.
     ///
     /// The port: `--port`, else `CLAUDE_MPM_SOCKETIO_PORT`, else `SOCKETIO_PORT`, else 8765; what is no port counts as
-    /// not said. The folder: `CLAUDE_MPM_HOME`, else `.claude-mpm` in `HOME`.
+    /// not said. The folder: `--home` (which the installer writes, since a hook does not see its environment), else
+    /// `CLAUDE_MPM_HOME`, else `.claude-mpm` in `HOME`.
     pub fn find(arguments: &[OsString], environment: &dyn Fn(&str) -> Option<OsString>) -> Option<Place> {
         let said = |name: &str| environment(name).filter(|value| !value.is_empty());
         let port = argument(arguments, "--port")
@@ -31,7 +32,8 @@ impl Place {
             .or_else(|| said("SOCKETIO_PORT").as_deref().and_then(port))
             .unwrap_or(PORT_DEFAULT);
         let cap_bytes = argument(arguments, "--cap-bytes").and_then(|text| text.to_str()?.trim().parse().ok());
-        let home = match said("CLAUDE_MPM_HOME") {
+        let home = argument(arguments, "--home").map(OsStr::to_owned).filter(|home| !home.is_empty());
+        let home = match home.or_else(|| said("CLAUDE_MPM_HOME")) {
             Some(home) => PathBuf::from(home),
             None => PathBuf::from(said("HOME")?).join(".claude-mpm"),
         };
@@ -100,6 +102,7 @@ mod tests {
     fn the_folder_can_be_moved_and_without_a_home_there_is_none() {
         assert_eq!(find(&[], &[("CLAUDE_MPM_HOME", "/m"), ("HOME", "/h")]).unwrap().0, "/m/spool/8765");
         assert_eq!(find(&[], &[("CLAUDE_MPM_HOME", ""), ("HOME", "/h")]).unwrap().0, "/h/.claude-mpm/spool/8765");
+        assert_eq!(find(&["--home", "/a"], &[("CLAUDE_MPM_HOME", "/m")]).unwrap().0, "/a/spool/8765");
         assert_eq!(find(&[], &[]), None);
         assert_eq!(find(&[], &[("HOME", "")]), None);
     }

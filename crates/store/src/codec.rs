@@ -27,6 +27,9 @@ const COMPRESS_BYTES_MIN: usize = 32;
 /// A payload never unpacks to more; a larger one is damage.
 const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
+/// Working memory that is kept; a rare large payload's is given back.
+const BUFFER_BYTES_KEPT: usize = 1 << 20;
+
 /// Packs payloads; keeps its working memory from one to the next.
 pub(crate) struct Packer {
     compressor: Compressor<'static>,
@@ -47,6 +50,7 @@ impl Packer {
             return (PLAIN, payload);
         }
         self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_BYTES_KEPT);
         self.buffer.reserve(zstd_safe::compress_bound(payload.len()));
         match self.compressor.compress_to_buffer(payload, &mut self.buffer) {
             Ok(bytes) if bytes < payload.len() => (self.codec, &self.buffer[..bytes]),

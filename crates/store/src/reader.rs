@@ -12,6 +12,10 @@ use crate::folder::{DayFile, Folder, Opened};
 use crate::heads::{self, Filter};
 use crate::page::{self, Page, PageQuery};
 
+/// Doors tell a fact again within minutes, or after the server was down for a while; opening months of files for it at
+/// a start would take long.
+const IDENTITY_FILES_MAX: usize = 7;
+
 /// A handle for reading; clone it for each thread. Sees committed events only, and never holds the writer up.
 #[derive(Clone)]
 pub struct Reader {
@@ -74,10 +78,10 @@ impl Reader {
         page::read(&self.folder, query, matches)
     }
 
-    /// The last `limit` facts of a session that have an identity, newest first.
+    /// The last `limit` facts of a session that have an identity, newest first; of the newest week of files.
     pub fn identities(&self, session: &str, limit: usize) -> Result<Vec<Known>, StoreError> {
         let mut known = Vec::new();
-        for file in self.folder.files().into_iter().rev() {
+        for file in self.folder.files().into_iter().rev().take(IDENTITY_FILES_MAX) {
             if known.len() < limit {
                 self.folder
                     .read(&file, |opened| identities_in(&opened.connection, &file, session, limit, &mut known))?;

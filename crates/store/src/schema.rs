@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use crate::codec;
 use crate::error::StoreError;
@@ -141,12 +141,6 @@ pub(crate) fn read_meta(connection: &Connection) -> rusqlite::Result<Meta> {
 /// The dictionary that payloads of this file are compressed with.
 pub(crate) fn read_dictionary(connection: &Connection) -> rusqlite::Result<Vec<u8>> {
     connection.query_row("SELECT value FROM meta WHERE key = 'dictionary'", [], |row| row.get(0))
-}
-
-/// One door's position.
-pub(crate) fn read_position(connection: &Connection, door: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
-    statement.query_row([position_key(door)], |row| row.get(0)).optional()
 }
 
 /// The key of a door's position in `meta`.

@@ -1,11 +1,14 @@
 //! The single writer.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rusqlite::{Connection, TransactionBehavior, params};
+use tracing::warn;
 
 use crate::batch::Batch;
 use crate::catalog::Catalog;
@@ -47,6 +50,8 @@ pub struct Store {
     /// What the writer remembers of the file; `None` after a failure, when it has to be read back.
     tail: Option<Tail>,
     seq_next: u64,
+    /// The doors' positions as they are committed, so that asking for one cannot fail.
+    positions: HashMap<String, Vec<u8>>,
     packer: Packer,
     catalog: Catalog,
     /// Holds the folder. Last, so that it is let go when everything else is closed.
@@ -110,6 +115,7 @@ impl Store {
             connection,
             tail: None,
             seq_next: meta.seq_next,
+            positions: meta.positions.into_iter().collect(),
             packer,
             _lock: lock,
         })
@@ -135,9 +141,9 @@ impl Store {
         self.seq_next - 1
     }
 
-    /// How far a door has been read, as its last committed batch said; `None` also if that cannot be read.
+    /// How far a door has been read, as its last committed batch said.
     pub fn position(&self, door: &str) -> Option<Vec<u8>> {
-        schema::read_position(&self.connection, door).ok().flatten()
+        self.positions.get(door).cloned()
     }
 
     /// A reader of what is committed.
@@ -169,6 +175,12 @@ impl Store {
         };
         self.tail = Some(self.commit(batch, seq_next, tail)?);
         self.seq_next = seq_next;
+        for (door, position) in &batch.positions {
+            match position {
+                Some(position) => self.positions.insert(door.clone(), position.clone()),
+                None => self.positions.remove(door),
+            };
+        }
         self.folder.committed(seq_next);
         Ok(())
     }
@@ -222,17 +234,26 @@ impl Store {
     }
 
     /// Commits what concerns older files, each in its own transaction. Doing it twice does no harm.
+    ///
+    /// An older file that is damaged must not hold up new events: what would have been added to its event is let go.
     fn rewrite_older(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let seq_first = self.folder.seq_first_of(&self.file)?;
         for (seq, json) in batch.rewritten.iter().filter(|(seq, _)| *seq < seq_first) {
-            let Some(file) = self.folder.file_of(*seq)? else { continue };
-            let key = file.key(self.folder.user())?;
-            let connection = schema::open_writer(&file.path, key, self.options.page_cache_kib / 4)?;
-            let one = [(*seq, json.clone())];
-            let mut packer = packer_of(&file, &connection)?;
-            rewrite(&connection, &one, &mut packer).map_err(file.sql("writing"))?;
+            match self.rewrite_one(*seq, json) {
+                Err(error) if error.is_full() => return Err(error),
+                Err(error) => warn!("event {seq} was not enriched: {error}"),
+                Ok(()) => {}
+            }
         }
         Ok(())
+    }
+
+    fn rewrite_one(&self, seq: u64, json: &Bytes) -> Result<(), StoreError> {
+        let Some(file) = self.folder.file_of(seq)? else { return Ok(()) };
+        let key = file.key(self.folder.user())?;
+        let connection = schema::open_writer(&file.path, key, self.options.page_cache_kib / 4)?;
+        let mut packer = packer_of(&file, &connection)?;
+        rewrite(&connection, &[(seq, json.clone())], &mut packer).map_err(file.sql("writing"))
     }
 
     /// Goes on in a new day's file, with the epoch, the numbers and the positions of the one before.
@@ -252,8 +273,11 @@ impl Store {
         let old_file = std::mem::replace(&mut self.file, Arc::clone(&file));
         self.tail = None;
         self.folder.add(file);
-        // The old log stays valid if this fails; whoever opens the file next finishes it.
-        let _ = empty_log(&old_connection).map_err(old_file.sql("closing"));
+        // Waits for no reader: what of the old log stays is valid, and whoever closes the file last finishes it.
+        let emptied = old_connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = emptied.map_err(old_file.sql("closing")) {
+            warn!("{error}");
+        }
         Ok(())
     }
 }
@@ -327,7 +351,7 @@ fn append(connection: &Connection, batch: &Batch, tail: &mut Tail, packer: &mut 
     Ok(())
 }
 
-fn rewrite(connection: &Connection, rewritten: &[(u64, bytes::Bytes)], packer: &mut Packer) -> rusqlite::Result<()> {
+fn rewrite(connection: &Connection, rewritten: &[(u64, Bytes)], packer: &mut Packer) -> rusqlite::Result<()> {
     for (seq, json) in rewritten {
         let (codec, packed) = packer.pack(json);
         let mut update = connection.prepare_cached("UPDATE bodies SET codec = ?2, json = ?3 WHERE seq = ?1")?;

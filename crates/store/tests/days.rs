@@ -110,3 +110,20 @@ fn a_file_that_was_not_finished_being_made_is_finished() {
     store.write(&batch(&store, 1), NOW_MS).unwrap();
     assert_eq!(all_numbers(&store.reader(), &newest(100)).len(), 11);
 }
+
+#[test]
+fn a_damaged_older_day_does_not_hold_up_new_events() {
+    let scratch = Scratch::new();
+    let mut store = scratch.open();
+    store.write(&batch(&store, 3), NOW_MS).unwrap();
+    store.write(&batch(&store, 3), NOW_MS + DAY_MS).unwrap();
+    store.close().unwrap();
+    fs::write(scratch.dir().join("events-2026-11-20.db"), [0x5A; 40_000]).unwrap();
+    let mut store = scratch.open();
+    let rewritten =
+        vec![(2, bytes::Bytes::from_static(b"{\"seq\":2}")), (5, bytes::Bytes::from_static(b"{\"seq\":5}"))];
+    store.write(&Batch { rewritten, ..batch(&store, 1) }, NOW_MS + DAY_MS).unwrap();
+    assert_eq!(store.reader().get(5).unwrap(), Found::Event(bytes::Bytes::from_static(b"{\"seq\":5}")));
+    assert!(store.reader().get(2).unwrap_err().to_string().contains("events-2026-11-20.db"));
+    assert_eq!(store.seq_last(), 7);
+}

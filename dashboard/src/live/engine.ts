@@ -62,6 +62,7 @@ export class Engine {
       state: (value) => this.#state(value),
     });
     this.#channel.port1.onmessage = () => this.#slice();
+    this.post({ type: 'link', link: this.#connection.link });
     this.#tellSummary();
     setInterval(() => this.#tick(), 1000);
   }
@@ -277,7 +278,7 @@ export class Engine {
   }
 
   #openHistory(): void {
-    if (this.history || !Number.isFinite(this.sync.low) || this.sync.low <= 1 || this.hiddenTo > 0) return;
+    if (this.history || this.sync.atBeginning || !Number.isFinite(this.sync.low) || this.sync.low <= 1 || this.hiddenTo > 0) return;
     const history = new HistorySearch(this.api, this.terms, this.sync.low, () => {
       if (this.history === history) this.#changed();
     });

@@ -5,7 +5,7 @@ import type { Summary } from './protocol';
 const BINS = 180;
 const MINUTE = 60_000;
 /** The histogram's ranges; the smallest that holds what is kept is drawn. */
-const SPANS = [15 * MINUTE, 60 * MINUTE, 6 * 60 * MINUTE, 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE, 90 * 24 * 60 * MINUTE];
+const SPANS = [15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 6 * 60 * MINUTE, 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE, 90 * 24 * 60 * MINUTE];
 const TYPES_MAX = 60;
 
 export function summarize(engine: Engine, searching: boolean): Summary {
@@ -59,6 +59,6 @@ function historyState(engine: Engine): Summary['history'] {
   const { history, sync } = engine;
   if (history?.failed) return 'failed';
   if (history?.loading || sync.olderLoading) return 'loading';
-  if (sync.atBeginning && sync.low <= 1) return 'none';
+  if (sync.atBeginning && !history) return 'none';
   return history?.done ? 'done' : 'more';
 }

@@ -39,7 +39,8 @@ export class App {
   paletteText = $state('');
   inspectorOpen = $state(true);
   bayOpen = $state(true);
-  /** On narrow screens: sessions or list first. */
+  /** A phone's width: sessions or a view, not both. */
+  narrow = $state(false);
   narrowSessions = $state(true);
   toasts = $state.raw<readonly Toast[]>([]);
   loaded = $state(false);
@@ -68,6 +69,10 @@ export class App {
     this.client = new Client((message) => this.#receive(message));
     this.client.send({ type: 'start', origin: this.origin, token: readToken(), capacity: keep(url, RING_EVENTS_DEFAULT), connect: autoconnect(url) });
     if (this.route.filter !== '') this.client.send({ type: 'filter', line: this.route.filter });
+    this.narrowSessions = this.route.view === 'live' && this.route.filter === '' && this.route.event === 0;
+    const narrow = matchMedia('(max-width: 640px)');
+    this.narrow = narrow.matches;
+    narrow.addEventListener('change', () => (this.narrow = narrow.matches));
     setInterval(() => this.#tick(), 1000);
     addEventListener('popstate', () => this.#follow(readRoute(new URL(location.href))));
     addEventListener('online', () => this.retry());

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, StartArgs};
+use crate::commands::hooks;
 use crate::daemon::instance;
 use crate::paths::Home;
 use crate::report::{self, Failure};
@@ -60,6 +61,10 @@ pub(crate) fn run(options: &StartArgs) -> Result<(), Failure> {
 /// Serves until SIGINT or SIGTERM. `ready` runs once it listens.
 pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), ServeFailure> {
     log_to_stderr();
+    // Hooks of an earlier release go on working; a newer program is only better.
+    if let Err(failure) = hooks::refresh_program(&start.home) {
+        tracing::warn!("the installed hook program is not refreshed: {failure}");
+    }
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| {

@@ -1,15 +1,18 @@
 //! Who needs a person: a session's state, by evidence.
 //!
 //! `need` begins with the question and ends with the first sign of an answer. After an approval no hook comes until the
-//! tool ends, so the signs are: the same call ending, its batch, the end of the turn, the next prompt, the session's end.
+//! tool ends, so the signs are: the same call ending, its agent's batch or end, the end of the turn, the next prompt, the
+//! session's end. A subagent asks on while other agents and the main thread work, or while the main thread waits.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::Session;
+use super::turn::{Last, Turn};
 use crate::event::{Fact, Time};
-use crate::session::Session;
-use crate::tool_call::{self, ToolCalls};
+use crate::summary;
+use crate::tool_call;
 use crate::vocabulary::Kind;
 
 /// A session that says nothing for this long, with nothing open, is idle: its Stop was missed.
@@ -86,7 +89,9 @@ pub struct Need {
     pub kind: NeedKind,
     /// The subagent that asks; `None` is the main thread.
     pub agent_id: Option<String>,
-    /// The tool and input it is about, to recognise its end.
+    /// The call it is about, if that is known.
+    pub tool_use_id: Option<String>,
+    /// The tool and input it is about, to recognise its end; 0 when nothing told.
     pub input_key: u64,
     /// Since when.
     pub since: Time,
@@ -104,25 +109,6 @@ struct Failure {
     summary: String,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-enum Turn {
-    #[default]
-    Unknown,
-    Running {
-        since: Time,
-    },
-    Finished {
-        since: Time,
-        seq: u64,
-        summary: String,
-    },
-    Failed {
-        since: Time,
-        seq: u64,
-        summary: String,
-    },
-}
-
 /// What a session's state follows from.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Attention {
@@ -134,40 +120,81 @@ pub(super) struct Attention {
 
 impl Attention {
     /// Takes a completed fact.
-    pub(super) fn take(&mut self, fact: &Fact, seq: u64, calls: &ToolCalls) {
+    pub(super) fn take(&mut self, fact: &Fact, seq: u64) {
         self.answer(fact);
         self.ask(fact, seq);
         self.judge(fact, seq);
-        self.follow_turn(fact, seq, calls);
+        self.turn.follow(fact, seq);
+    }
+
+    /// Takes what another fact implies.
+    pub(super) fn conclude(&mut self, implied: &Fact, seq: u64) {
+        self.answer(implied);
+        self.judge(implied, seq);
+    }
+
+    /// Whether anybody waits for an answer.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.needs.is_empty()
+    }
+
+    /// Whether a question about this call waits for its answer.
+    pub(super) fn is_asking_about(&self, tool_use_id: &str) -> bool {
+        self.needs.iter().any(|need| need.tool_use_id.as_deref() == Some(tool_use_id))
+    }
+
+    /// Whether the main thread is at work.
+    pub(super) fn is_turn_running(&self) -> bool {
+        matches!(self.turn, Turn::Running { .. })
+    }
+
+    /// Whether the main thread is at work since this very moment.
+    pub(super) fn turn_began_at(&self, at: Time) -> bool {
+        matches!(self.turn, Turn::Running { since, .. } if since == at)
+    }
+
+    /// Who is over asks no more.
+    pub(super) fn agent_done(&mut self, agent_id: &str) {
+        self.needs.retain(|need| need.agent_id.as_deref() != Some(agent_id));
     }
 
     /// Ends the questions that `fact` shows to be answered.
     fn answer(&mut self, fact: &Fact) {
         match fact.kind {
-            Kind::SessionEnded => self.needs.clear(),
-            Kind::TurnFinished | Kind::TurnFailed | Kind::PromptSubmitted if fact.agent_id.is_none() => {
+            Kind::SessionStarted | Kind::SessionEnded => self.needs.clear(),
+            Kind::PromptSubmitted if self.turn.is_queued(fact) => {}
+            // A dialog has the keyboard: who could type a prompt has no dialog on the screen.
+            Kind::PromptSubmitted => {
+                self.needs.clear();
+                // And has seen what failed.
+                self.failures.clear();
+            }
+            Kind::TurnFinished | Kind::TurnFailed if fact.agent_id.is_none() => {
                 self.needs.retain(|need| need.agent_id.is_some());
             }
-            Kind::AgentFinished | Kind::ToolBatchFinished => self.needs.retain(|need| need.agent_id != fact.agent_id),
+            Kind::ToolBatchFinished => self.needs.retain(|need| need.agent_id != fact.agent_id),
             Kind::ToolCallFinished | Kind::ToolCallFailed | Kind::PermissionDenied => {
                 let key = key_of(fact);
-                self.needs.retain(|need| need.agent_id != fact.agent_id || need.input_key != key);
+                self.needs.retain(|need| !need.is_about(fact, key));
             }
-            Kind::ElicitationAnswered => self.needs.retain(|need| need.kind != NeedKind::Elicitation),
+            Kind::ElicitationAnswered => {
+                let key = key_of(fact);
+                self.needs.retain(|need| need.kind != NeedKind::Elicitation || (need.input_key != 0 && need.input_key != key));
+            }
             _ => {}
         }
     }
 
     fn ask(&mut self, fact: &Fact, seq: u64) {
-        let kind = match (fact.kind, fact.tool_name.as_deref()) {
-            (Kind::PermissionRequested, Some("AskUserQuestion")) => NeedKind::Question,
-            (Kind::PermissionRequested, Some("ExitPlanMode")) => NeedKind::Plan,
-            (Kind::PermissionRequested, _) => NeedKind::Permission,
-            (Kind::ElicitationRequested, _) => NeedKind::Elicitation,
+        let (kind, input_key) = match (fact.kind, fact.tool_name.as_deref()) {
+            (Kind::PermissionRequested, Some("AskUserQuestion")) => (NeedKind::Question, key_of(fact)),
+            (Kind::PermissionRequested, Some("ExitPlanMode")) => (NeedKind::Plan, key_of(fact)),
+            (Kind::PermissionRequested, _) => (NeedKind::Permission, key_of(fact)),
+            (Kind::ElicitationRequested, _) => (NeedKind::Elicitation, key_of(fact)),
             // Six seconds late, and without the tool's name: only when the request itself was not told.
             (Kind::NotificationSent, _) if self.needs.is_empty() => match fact.text("notification_type") {
-                Some("permission_prompt" | "agent_needs_input") => NeedKind::Permission,
-                Some("elicitation_dialog" | "elicitation_url_dialog") => NeedKind::Elicitation,
+                Some("permission_prompt" | "agent_needs_input") => (NeedKind::Permission, 0),
+                Some("elicitation_dialog" | "elicitation_url_dialog") => (NeedKind::Elicitation, 0),
                 _ => return,
             },
             _ => return,
@@ -178,11 +205,12 @@ impl Attention {
         self.needs.push(Need {
             kind,
             agent_id: fact.agent_id.clone(),
-            input_key: key_of(fact),
+            tool_use_id: fact.tool_use_id.clone(),
+            input_key,
             since: fact.time,
             seq,
             summary: match (kind, fact.tool_name.as_deref()) {
-                (NeedKind::Permission, Some(tool)) => format!("{tool}: {}", fact.summary),
+                (NeedKind::Permission, Some(tool)) => summary::line(&format!("{tool}: {}", fact.summary)),
                 _ => fact.summary.clone(),
             },
         });
@@ -193,15 +221,19 @@ impl Attention {
         if !matches!(fact.kind, Kind::ToolCallFinished | Kind::ToolCallFailed) {
             return;
         }
-        let fingerprint = fingerprint(fact);
         if fact.is_error() {
             if self.failures.len() >= FAILURES_MAX {
                 self.failures.pop_front();
             }
-            self.failures.push_back(Failure { fingerprint, at: fact.time, seq, summary: fact.summary.clone() });
+            let (fingerprint, summary) = (fingerprint(fact), fact.summary.clone());
+            self.failures.push_back(Failure { fingerprint, at: fact.time, seq, summary });
             return;
         }
-        if fact.kind == Kind::ToolCallFinished {
+        if fact.kind != Kind::ToolCallFinished {
+            return;
+        }
+        if !self.failures.is_empty() {
+            let fingerprint = fingerprint(fact);
             self.failures.retain(|failure| failure.fingerprint != fingerprint);
         }
         if let (Some(tool), Some(took)) = (&fact.tool_name, fact.duration_ms) {
@@ -209,22 +241,6 @@ impl Attention {
                 self.durations.pop_front();
             }
             self.durations.push_back((tool.clone(), took));
-        }
-    }
-
-    fn follow_turn(&mut self, fact: &Fact, seq: u64, calls: &ToolCalls) {
-        let since = fact.time;
-        match fact.kind {
-            Kind::TurnFinished if fact.agent_id.is_none() => {
-                self.turn = Turn::Finished { since, seq, summary: fact.summary.clone() };
-            }
-            Kind::TurnFailed => self.turn = Turn::Failed { since, seq, summary: fact.summary.clone() },
-            Kind::SessionStarted => self.turn = Turn::Finished { since, seq, summary: fact.summary.clone() },
-            Kind::PromptSubmitted | Kind::BackgroundTaskFinished => self.turn = Turn::Running { since },
-            Kind::ToolCallStarted if !matches!(self.turn, Turn::Running { .. }) && !calls.open().is_empty() => {
-                self.turn = Turn::Running { since };
-            }
-            _ => {}
         }
     }
 
@@ -247,51 +263,86 @@ impl Attention {
     }
 }
 
+impl Need {
+    /// Whether the end of a call, `fact`, shows that this was answered.
+    fn is_about(&self, fact: &Fact, key: u64) -> bool {
+        match (&self.tool_use_id, &fact.tool_use_id) {
+            (Some(asked), Some(ended)) => asked == ended,
+            _ => self.input_key == 0 || (self.agent_id == fact.agent_id && self.input_key == key),
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self.kind {
+            NeedKind::Permission => "permission",
+            NeedKind::Question => "question",
+            NeedKind::Plan => "plan",
+            NeedKind::Elicitation => "elicitation",
+        }
+    }
+}
+
 /// The state of `session` at `now`.
 pub(super) fn state(session: &Session, now: Time) -> (State, Time, Option<Reason>) {
     let because = |kind: &str, summary: &str, seq| Some(Reason { kind: kind.to_owned(), summary: summary.to_owned(), seq });
+    let by = |last: &Last| because(last.kind.name(), &last.summary, last.seq);
     if let Some((at, reason)) = &session.ended {
         return (State::Ended, *at, because("session.ended", reason, session.last_seq));
     }
     let attention = &session.attention;
     if let Some(need) = attention.needs.iter().min_by_key(|need| need.since) {
-        let kind = serde_json::to_value(need.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
-        return (State::Need, need.since, because(&kind.unwrap_or_default(), &need.summary, need.seq));
+        return (State::Need, need.since, because(need.name(), &need.summary, need.seq));
     }
-    if let Turn::Failed { since, seq, summary } = &attention.turn {
-        return (State::Failing, *since, because("turn.failed", summary, *seq));
+    if let Turn::Failed(last) = &attention.turn {
+        return (State::Failing, last.since, by(last));
     }
-    let quiet_ms = now.since(session.last_event_at);
-    if let Turn::Finished { since, seq, summary } = &attention.turn
-        && !session.calls.open().iter().any(|call| call.agent_id.is_some())
+    // Agents in the background work on after the turn of the main thread.
+    let agent = session.agents.working().min_by_key(|agent| agent.started_at);
+    let call = session.calls.open().iter().min_by_key(|call| call.started_at);
+    if let Turn::Finished(last) = &attention.turn
+        && agent.is_none()
+        && call.is_none_or(|call| call.agent_id.is_none())
     {
-        return (State::Idle, *since, because("turn.finished", summary, *seq));
+        return (State::Idle, last.since, by(last));
     }
     if let Some((failure, times)) = attention.failing(now) {
         return (State::Failing, failure.at, because("tool_call.failed", &format!("{times}× {}", failure.summary), failure.seq));
     }
-    if let Some(call) = session.calls.open().iter().min_by_key(|call| call.started_at) {
+    let quiet_ms = now.since(session.last_event_at);
+    if let Some(call) = call {
         if quiet_ms > attention.patience_ms(&call.tool_name) {
             let summary = format!("{} {}", call.tool_name, call.summary);
             return (State::Stuck, session.last_event_at, because("tool_call.started", &summary, call.seq));
         }
         return (State::Working, call.started_at, because("tool_call.started", &call.summary, call.seq));
     }
+    if let Some(agent) = agent {
+        let task = format!("{}: {}", agent.agent_type, agent.task.as_deref().unwrap_or("at work"));
+        let reason = because("agent.started", &summary::line(&task), 0);
+        let silent = quiet_ms > STUCK_MS_UNKNOWN;
+        return if silent { (State::Stuck, session.last_event_at, reason) } else { (State::Working, agent.started_at, reason) };
+    }
     match &attention.turn {
-        Turn::Running { since } if quiet_ms <= STUCK_MS_UNKNOWN => (State::Working, *since, None),
+        Turn::Running { since, .. } if quiet_ms <= STUCK_MS_UNKNOWN => (State::Working, *since, None),
         Turn::Running { .. } => (State::Stuck, session.last_event_at, because("silence", "The model has not answered", 0)),
         _ if quiet_ms <= QUIET_MS => (State::Working, session.last_event_at, None),
         _ => (State::Idle, session.last_event_at, None),
     }
 }
 
+/// What a question, or the end of a call, is about; never 0.
 fn key_of(fact: &Fact) -> u64 {
-    tool_call::input_key(fact.tool_name.as_deref().unwrap_or_default(), fact.data.get("tool_input"))
+    match fact.kind {
+        Kind::ElicitationRequested | Kind::ElicitationAnswered => {
+            tool_call::input_key("elicitation", fact.data.get("mcp_server_name"))
+        }
+        _ => tool_call::input_key(fact.tool_name.as_deref().unwrap_or_default(), fact.data.get("tool_input")),
+    }
 }
 
 /// Failures are alike when tool and command are, whatever the numbers in it.
 fn fingerprint(fact: &Fact) -> String {
-    let about = crate::summary::call(fact);
+    let about = summary::call(fact);
     let mut fingerprint = fact.tool_name.clone().unwrap_or_default();
     fingerprint.push(' ');
     let mut digits = false;

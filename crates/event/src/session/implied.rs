@@ -26,8 +26,13 @@ static TEST: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static TALLY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\d+) (passed|failed)\b").ok());
 
 /// An Agent (older: Task) call hands work to a subagent.
+pub(super) fn is_delegation(call: &Fact) -> bool {
+    matches!(call.tool_name.as_deref(), Some("Agent" | "Task"))
+}
+
+/// What such a call asks for, and the fact that says so.
 pub(super) fn delegation(call: &Fact) -> Option<(Delegation, Fact)> {
-    if !matches!(call.tool_name.as_deref(), Some("Agent" | "Task")) {
+    if !is_delegation(call) {
         return None;
     }
     let input = call.data.get("tool_input")?;

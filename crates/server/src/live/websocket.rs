@@ -18,7 +18,7 @@ use tracing::debug;
 use crate::access::{self, Granted, Visitor};
 use crate::api::problem::Problem;
 use crate::app::App;
-use crate::hub::outbox::Next;
+use crate::hub::outbox::{Cursor, Next};
 use client::Client;
 
 /// The longest message that a client may send, in bytes.
@@ -73,7 +73,8 @@ pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -
 async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted) -> Result<(), Error> {
     let (mut reader, mut writer) = upgrade.open(MESSAGE_BYTES_MAX).await?;
     let mut client = Client::new(granted.token);
-    let mut cursor = app.hub.outbox.subscribe();
+    // A client that wants nothing yet must not keep what others have read.
+    let mut cursor = None;
     let mut heard_at = Instant::now();
     let joined_at = Instant::now();
     let mut interval = tokio::time::interval_at(joined_at + PING_EVERY, PING_EVERY);
@@ -81,7 +82,10 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted) -> Result<(),
         writer.text(&client::hello(app));
     }
     loop {
-        let wants_events = client.is_subscribed() && writer.waiting_bytes() < WAITING_BYTES_MAX;
+        if client.is_subscribed() != cursor.is_some() {
+            cursor = client.is_subscribed().then(|| app.hub.outbox.subscribe());
+        }
+        let has_room = writer.waiting_bytes() < WAITING_BYTES_MAX;
         tokio::select! {
             () = app.stopped.cancelled() => {
                 writer.close(code::AWAY, "the server is stopping");
@@ -118,7 +122,7 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted) -> Result<(),
                     }
                 }
             }
-            next = app.hub.outbox.next(&mut cursor, EVENTS_AT_ONCE), if wants_events => {
+            next = next_events(app, cursor.as_mut()), if has_room => {
                 let Next::Events { events, lost } = next else { continue };
                 if lost > 0 {
                     let to = events.iter().find_map(|published| published.event.seq).map_or(0, |seq| seq - 1);
@@ -144,6 +148,13 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted) -> Result<(),
                 writer.ping(b"");
             }
         }
+    }
+}
+
+async fn next_events(app: &App, cursor: Option<&mut Cursor>) -> Next {
+    match cursor {
+        Some(cursor) => app.hub.outbox.next(cursor, EVENTS_AT_ONCE).await,
+        None => std::future::pending().await,
     }
 }
 

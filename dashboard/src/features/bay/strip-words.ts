@@ -50,5 +50,5 @@ export function resumeCommand(session: Session): string {
 
 /** The whole strip as one sentence, for those who hear it. */
 export function sentence(session: Session, now: number): string {
-  return `${session.project}, session ${session.sessionId.slice(0, 8)}. ${stateWords(session, now, false)}. ${doing(session)}. ${session.counts.events} events, ${session.counts.errors} errors.`;
+  return `${session.title || session.project} ${session.sessionId.slice(0, 8)}. ${session.title ? `${session.project}. ` : ''}${stateWords(session, now, false)}. ${doing(session)}. ${session.counts.events} events, ${session.counts.errors} errors.`;
 }

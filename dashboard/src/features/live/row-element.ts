@@ -94,7 +94,7 @@ export class RowElement {
 
   #writeDetail(row: EventRow, highlights: readonly string[]): void {
     const word = row.state === 'denied' ? 'denied · ' : row.state === 'interrupted' ? 'interrupted · ' : '';
-    const extra = row.extra === '' ? [] : [quiet(row.detail === '' ? row.extra : ` ${row.extra}`, highlights)];
+    const extra = row.extra === '' ? [] : [quiet(row.detail === '' ? row.extra : row.state === 'error' ? ` · ${row.extra}` : ` ${row.extra}`, highlights)];
     const parts = marked(word + row.detail, highlights);
     this.#detail.replaceChildren(...parts, ...extra);
     this.#detail.title = '';

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::json::{self, Node};
+use super::edit::{self, Node};
 
 /// The name of the hook program, by which its handlers are recognised wherever it lies.
 pub(crate) const PROGRAM_NAME: &str = "claude-mpm-hook";
@@ -112,7 +112,9 @@ impl Installed {
 pub(crate) fn installed(bytes: &[u8]) -> Result<Vec<Installed>, Unreadable> {
     let text = text_of(Some(bytes))?;
     let Some(root) = Node::parse(&text) else { return Ok(Vec::new()) };
-    let Some(json::Content::Object(events)) = root.get("hooks").map(|hooks| &hooks.content) else { return Ok(Vec::new()) };
+    let Some(edit::Content::Object(events)) = root.get("hooks").map(|hooks| &hooks.content) else {
+        return Ok(Vec::new());
+    };
     let found = events.iter().filter_map(|(event, _, groups)| {
         let place = ours(&text, groups).first().copied()?;
         let group = &groups.elements()[place.group];
@@ -135,11 +137,13 @@ pub(crate) fn disables_hooks(bytes: &[u8]) -> bool {
 
 /// The text, if it is valid and of the expected shape. No file and an empty one are an empty object.
 fn text_of(bytes: Option<&[u8]>) -> Result<String, Unreadable> {
-    let text = std::str::from_utf8(bytes.unwrap_or_default()).map_err(|error| Unreadable(format!("it is not UTF-8 text ({error})")))?;
+    let text = std::str::from_utf8(bytes.unwrap_or_default())
+        .map_err(|error| Unreadable(format!("it is not UTF-8 text ({error})")))?;
     if text.trim().is_empty() {
         return Ok("{}".to_owned());
     }
-    let settings: Value = serde_json::from_str(text).map_err(|error| Unreadable(format!("it is not valid JSON: {error}")))?;
+    let settings: Value =
+        serde_json::from_str(text).map_err(|error| Unreadable(format!("it is not valid JSON: {error}")))?;
     let Some(settings) = settings.as_object() else { return Err(Unreadable("it is not a JSON object".to_owned())) };
     let Some(hooks) = settings.get("hooks") else { return Ok(text.to_owned()) };
     let Some(hooks) = hooks.as_object() else { return Err(Unreadable("\"hooks\" is not an object".to_owned())) };
@@ -171,7 +175,8 @@ fn ours(text: &str, groups: &Node) -> Vec<Place> {
 /// The hook program under any path, or `claude-mpm hook`; with its arguments in `args` or in the command itself.
 fn is_ours(handler: &Value) -> bool {
     let Some(command) = handler["command"].as_str().filter(|_| handler["type"] == "command") else { return false };
-    let is_named = |path: &str, name: &str| Path::new(path.trim_matches(['"', '\''])).file_name().is_some_and(|of| of == name);
+    let is_named =
+        |path: &str, name: &str| Path::new(path.trim_matches(['"', '\''])).file_name().is_some_and(|of| of == name);
     let mut words = command.split_whitespace();
     let first = words.next().unwrap_or_default();
     let argument = handler["args"][0].as_str().or_else(|| words.next());
@@ -189,19 +194,19 @@ fn with(text: String, wanted: &Wanted, handler: &Value) -> String {
     }
     let event = wanted.event.as_str();
     let Some(hooks) = root.get("hooks") else {
-        return json::insert(&text, &root, 0, Some("hooks"), &json!({event: [group]}));
+        return edit::insert(&text, &root, 0, Some("hooks"), &json!({event: [group]}));
     };
     let Some(groups) = hooks.get(event) else {
-        return json::insert(&text, hooks, 1, Some(event), &json!([group]));
+        return edit::insert(&text, hooks, 1, Some(event), &json!([group]));
     };
     let places = ours(&text, groups);
     let matcher = |place: &Place| groups.elements()[place.group].get("matcher").map(|matcher| matcher.value(&text));
     match places.as_slice() {
-        [] => json::insert(&text, groups, 2, None, &group),
+        [] => edit::insert(&text, groups, 2, None, &group),
         [place] if matcher(place) == wanted.matcher.as_deref().map(Value::from) => {
             let Some(handlers) = groups.elements()[place.group].get("hooks") else { return text };
             let old = &handlers.elements()[place.handler];
-            if old.value(&text) == *handler { text } else { json::replace(&text, old, 5, handler) }
+            if old.value(&text) == *handler { text } else { edit::replace(&text, old, 5, handler) }
         }
         _ => {
             let text = without(text, event);
@@ -226,18 +231,18 @@ fn without_one(text: &str, event: &str) -> Option<String> {
     let group = &groups.elements()[place.group];
     let handlers = group.get("hooks")?;
     Some(if handlers.elements().len() > 1 {
-        json::remove(text, handlers, place.handler)
+        edit::remove(text, handlers, place.handler)
     } else if groups.elements().len() > 1 {
-        json::remove(text, groups, place.group)
+        edit::remove(text, groups, place.group)
     } else if hooks.get_members() > 1 {
-        json::remove(text, hooks, hooks.position(event)?)
+        edit::remove(text, hooks, hooks.position(event)?)
     } else {
-        json::remove(text, &root, root.position("hooks")?)
+        edit::remove(text, &root, root.position("hooks")?)
     })
 }
 
 impl Node {
     fn get_members(&self) -> usize {
-        if let json::Content::Object(members) = &self.content { members.len() } else { 0 }
+        if let edit::Content::Object(members) = &self.content { members.len() } else { 0 }
     }
 }

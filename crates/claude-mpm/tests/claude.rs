@@ -1,0 +1,182 @@
+//! The real Claude Code client, driven against a scripted API: every hook that fired is in the history, in order and
+//! paired, and was seen live by somebody else's Socket.IO client.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{self, Follower, Home, Monitor};
+
+/// The hooks of somebody else, in the same settings: they witness what really fired.
+const WITNESSED: [&str; 14] = [
+    "SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PostToolBatch", "SubagentStart", "SubagentStop",
+    "Stop", "SessionEnd", "TaskCreated", "TaskCompleted", "CwdChanged", "PermissionRequest",
+];
+
+/// A home with a witness in its settings, and our hooks installed beside it by our own installer.
+fn prepare(home: &Home, monitor: &Monitor, client: &Path) -> PathBuf {
+    let witness = home.path().join("witness");
+    fs::create_dir_all(home.path().join(".claude")).unwrap();
+    fs::create_dir_all(&witness).unwrap();
+    let script = home.path().join("witness.sh");
+    fs::write(&script, format!("#!/bin/sh\nf=$(mktemp {}/XXXXXXXX)\ncat > \"$f.part\" && mv \"$f.part\" \"$f.json\"\n", witness.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let hooks: BTreeMap<&str, Value> =
+        WITNESSED.iter().map(|event| (*event, json!([{ "hooks": [{ "type": "command", "command": script }] }]))).collect();
+    let settings = json!({ "hooks": hooks, "model": "claude-sonnet-4-5" });
+    fs::write(home.path().join(".claude/settings.json"), serde_json::to_vec_pretty(&settings).unwrap()).unwrap();
+
+    let port = monitor.port.to_string();
+    let installed = home.program(&["hooks", "install", "--port", &port, "--client"]).arg(client).output().unwrap();
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    witness
+}
+
+/// Runs a scenario to its end.
+fn run(home: &Home, client: &Path, scenario: &str, environment: &[(&str, &str)], arguments: &[&str]) {
+    let harness = support::repository().join("tests/claude/run.sh");
+    let out = home.path().join("out");
+    let mut command = std::process::Command::new(harness);
+    command.arg(scenario).arg(&out).args(arguments).env("CLAUDE_BIN", client).env("CLIENT_HOME", home.path());
+    let ran = command.envs(environment.iter().copied()).output().unwrap();
+    assert!(out.join("rc").exists(), "the client did not end: {} {}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+}
+
+/// What fired by event and call, as counted by the witness.
+fn witnessed(folder: &Path) -> BTreeMap<(String, String), usize> {
+    let payloads = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    let mut counts = BTreeMap::new();
+    for path in payloads {
+        let payload: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        *counts.entry(key(&payload["hook_event_name"], &payload["tool_use_id"])).or_default() += 1;
+    }
+    counts
+}
+
+fn key(event: &Value, call: &Value) -> (String, String) {
+    let event = event.as_str().unwrap_or_default();
+    // Permission requests and agents are given their call's id by us: the client sends none.
+    let call = if event.contains("ToolUse") { call.as_str().unwrap_or_default() } else { "" };
+    (event.to_owned(), call.to_owned())
+}
+
+/// The same, as the history has it.
+fn recorded(events: &[Value]) -> BTreeMap<(String, String), usize> {
+    let mut counts = BTreeMap::new();
+    for event in events.iter().filter(|event| event["sources"][0] == "hook") {
+        let name = &event["data"]["hook_event_name"];
+        if WITNESSED.iter().any(|witnessed| name == witnessed) {
+            *counts.entry(key(name, &event["tool_use_id"])).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn is_over(events: &[Value]) -> bool {
+    events.iter().any(|event| event["kind"] == "session.ended")
+}
+
+#[test]
+fn every_hook_of_a_real_session_is_kept_in_order_paired_and_seen_live() {
+    let (Some(client), Some(mut follower)) = (support::tool("CLAUDE_MPM_TEST_CLAUDE"), support::node("follow.mjs", &[])) else { return };
+    let home = Home::new();
+    let monitor = home.monitor();
+    let witness = prepare(&home, &monitor, &client);
+    follower.args(["--url", &monitor.url(""), "--namespaces", "/hook,/session,/agent,/todo,/memory,/claude,/system"]);
+    let mut follower = Follower::start(follower);
+    for namespace in ["/hook", "/session", "/agent", "/system"] {
+        follower.event(namespace, "connect");
+    }
+
+    run(&home, &client, "basic", &[], &["--permission-mode", "bypassPermissions"]);
+
+    let events = monitor.history_when(is_over);
+    let fired = witnessed(&witness);
+    assert!(fired.values().sum::<usize>() > 30, "the witness saw {fired:#?}");
+    assert_eq!(recorded(&events), fired, "the history has exactly what fired");
+    let times: Vec<&str> = events.iter().filter(|event| event["sources"][0] == "hook" && event["session_id"].is_string()).filter_map(|event| event["time"].as_str()).collect();
+    assert!(times.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 3, "in order, but for hooks that ran at once: {times:#?}");
+
+    let started: Vec<&Value> = events.iter().filter(|event| event["kind"] == "tool_call.started").collect();
+    assert!(!started.is_empty());
+    for call in started {
+        let ends = events.iter().filter(|event| event["tool_use_id"] == call["tool_use_id"] && matches!(event["kind"].as_str(), Some("tool_call.finished" | "tool_call.failed"))).count();
+        assert_eq!(ends, 1, "one end for {call}");
+    }
+    let last = events.iter().rev().find(|event| event["kind"] == "session.ended").unwrap()["seq"].clone();
+    follower.wait("the session's end", |said| said["namespace"] == "/session" && said["data"]["seq"] == last);
+    let seen: Vec<&Value> = follower.seen().iter().map(|said| &said["data"]["seq"]).collect();
+    for event in events.iter().filter(|event| event["sources"][0] == "hook" && event["seq"].as_u64() <= last.as_u64()) {
+        assert!(seen.contains(&&event["seq"]), "not seen live: {event}");
+    }
+    let sessions = monitor.get("/api/v1/sessions");
+    assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "{sessions:#}");
+    assert_eq!(sessions["sessions"][0]["state"], "ended");
+}
+
+#[test]
+fn parallel_calls_and_agents_of_a_real_session_all_find_their_ends() {
+    let Some(client) = support::tool("CLAUDE_MPM_TEST_CLAUDE") else { return };
+    let home = Home::new();
+    let monitor = home.monitor();
+    let witness = prepare(&home, &monitor, &client);
+
+    run(&home, &client, "parallel", &[], &["--permission-mode", "bypassPermissions"]);
+
+    let events = monitor.history_when(is_over);
+    assert_eq!(recorded(&events), witnessed(&witness));
+    let session = &monitor.get("/api/v1/sessions")["sessions"][0];
+    assert_eq!(session["open_calls"], json!([]), "{session:#}");
+    assert!(session["agents"].as_array().unwrap().len() >= 3, "{session:#}");
+}
+
+#[test]
+fn a_real_permission_prompt_needs_you_until_it_is_answered() {
+    let Some(client) = support::tool("CLAUDE_MPM_TEST_CLAUDE") else { return };
+    if support::program_on_path("tmux").is_none() {
+        return;
+    }
+    let home = Home::new();
+    let monitor = home.monitor();
+    let witness = prepare(&home, &monitor, &client);
+
+    let needed = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&home, &client, "permission", &[("MODE", "tui")], &["--permission-mode", "default"]));
+        let mut needed = false;
+        while !running.is_finished() {
+            let sessions = monitor.get("/api/v1/sessions");
+            needed |= sessions["sessions"].as_array().unwrap().iter().any(|session| session["state"] == "need");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        running.join().unwrap();
+        needed
+    });
+
+    let events = monitor.history_when(is_over);
+    assert!(needed, "the session needed somebody while its prompt was open");
+    assert_eq!(recorded(&events), witnessed(&witness));
+    assert!(events.iter().any(|event| event["kind"] == "permission.requested" && event["tool_use_id"].is_string()), "requests are paired with their calls");
+    let session = &monitor.get("/api/v1/sessions")["sessions"][0];
+    assert_eq!(session["state"], "ended", "{session:#}");
+}
+
+#[test]
+fn uninstalling_gives_the_settings_back_byte_for_byte() {
+    let home = Home::new();
+    fs::create_dir_all(home.path().join(".claude")).unwrap();
+    let path = home.path().join(".claude/settings.json");
+    let before = "{\n   \"model\" : \"opus\",\n   \"hooks\": { \"Stop\": [ {\"hooks\":[{\"type\":\"command\",\"command\":\"say done\"}]} ] }\n}\n";
+    fs::write(&path, before).unwrap();
+
+    assert!(home.program(&["hooks", "install"]).output().unwrap().status.success());
+    let installed = fs::read_to_string(&path).unwrap();
+    assert!(installed.contains("claude-mpm-hook") && installed.contains("say done"), "{installed}");
+    assert!(home.program(&["hooks", "install"]).output().unwrap().status.success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), installed, "a second run changes nothing");
+
+    assert!(home.program(&["hooks", "uninstall"]).output().unwrap().status.success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}

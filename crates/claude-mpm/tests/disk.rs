@@ -1,0 +1,70 @@
+//! While the disk takes nothing, nothing is lost or claimed: doors say so, viewers see events marked, and it goes on by
+//! itself when there is room again.
+
+use serde_json::{Value, json};
+
+use crate::support::{self, Follower, Home, Monitor, eventually};
+
+/// A monitor whose home is a disk of 16 MiB, 8 of which a ballast file takes.
+fn monitor_on_a_small_disk(home: &Home) -> Option<Monitor> {
+    support::program_on_path("unshare")?;
+    let allowed = std::process::Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    if !allowed {
+        assert!(std::env::var_os("CI").is_none(), "no mount namespaces here, and a skip is a failure in CI");
+        eprintln!("skipped: no mount namespaces here");
+        return None;
+    }
+    let program = home.program(&[]);
+    let script = "mount -t tmpfs -o size=16m none \"$HOME\" && head -c 8388608 /dev/zero > \"$HOME/ballast\" && exec \"$0\" monitor start --foreground --port 0";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-rm", "sh", "-c", script]).arg(program.get_program()).env_clear().env("HOME", home.path()).env("PATH", std::env::var_os("PATH").unwrap());
+    Some(Monitor::start(command))
+}
+
+fn emit(monitor: &Monitor, number: usize) -> (u16, Value) {
+    // What compresses badly fills a disk soonest.
+    let noise: String = (0..12_000_u64).map(|at| char::from(33 + ((at + 7).wrapping_mul(number as u64 * 2_654_435_761 + 97) >> 7) as u8 % 90)).collect();
+    let event = json!({ "namespace": "/system", "event": "filler", "data": { "number": number, "noise": noise } });
+    let (status, body) = monitor.post("/emit", &event.to_string());
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+#[test]
+fn a_full_disk_refuses_events_shows_them_and_takes_them_again_when_there_is_room() {
+    let home = Home::new();
+    let Some(monitor) = monitor_on_a_small_disk(&home) else { return };
+    let mut follower = support::node("follow.mjs", &[]).map(|mut follower| {
+        follower.args(["--url", &monitor.url(""), "--namespaces", "/system"]);
+        let mut follower = Follower::start(follower);
+        follower.event("/system", "connect");
+        follower
+    });
+
+    let mut acknowledged = Vec::new();
+    let refused = (0..5_000).find_map(|number| match emit(&monitor, number) {
+        (200, answer) => {
+            acknowledged.push((number, answer["seq"].as_u64().unwrap()));
+            None
+        }
+        refused => Some((number, refused)),
+    });
+    let (number, (status, answer)) = refused.expect("the disk fills up");
+    assert_eq!(status, 503, "{answer}");
+    assert_eq!(answer["error"]["code"], "not_stored");
+    if let Some(follower) = &mut follower {
+        let shown = follower.wait("the event that was not stored", |said| said["data"]["number"] == number);
+        assert_eq!((&shown["data"]["stored"], &shown["data"]["seq"]), (&json!(false), &Value::Null), "{shown}");
+    }
+    for (number, seq) in acknowledged.iter().rev().take(5) {
+        assert_eq!(monitor.get(&format!("/api/v1/events/{seq}"))["data"]["number"], *number);
+    }
+
+    let ballast = format!("/proc/{}/root{}", monitor.pid(), home.path().join("ballast").display());
+    std::fs::remove_file(ballast).unwrap();
+    let seq = eventually("events are taken again", || match emit(&monitor, 9_999) {
+        (200, answer) => answer["seq"].as_u64(),
+        _ => None,
+    });
+    let last = acknowledged.last().unwrap().1;
+    assert_eq!(seq, last + 1, "the numbers of what was refused are free again");
+}

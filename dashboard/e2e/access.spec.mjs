@@ -1,0 +1,81 @@
+// Everyone can use the page: axe in both themes, the keyboard alone, narrow screens.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { browser, connected, emit, filter, hook, open, rows, sessionId, unique, until } from './support.mjs';
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+let chrome;
+before(async () => { chrome = await browser(); });
+after(() => chrome.close());
+
+async function violations(page) {
+  await page.evaluate(axe);
+  const result = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return result.violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.target.join(' ')).join(' | ')}`);
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds no violation in the ${colorScheme} theme`, async () => {
+    const word = unique('axe');
+    await emit(word);
+    await hook({ hook_event_name: 'PreToolUse', tool_name: 'Bash', tool_use_id: unique('toolu'), tool_input: { command: 'ls' } });
+    for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 844 }]) {
+      for (const path of ['/live', `/s/${sessionId}`, '/work/todos', '/work/files', '/usage', '/system']) {
+        // The policy forbids foreign scripts, and axe is one; everything else stays as it is.
+        const { page, close } = await open(chrome, path, { colorScheme, viewport, bypassCSP: true });
+        await page.waitForTimeout(900);
+        assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), colorScheme);
+        assert.deepEqual(await violations(page), [], `${path} at ${viewport.width}`);
+        if (path === '/live') {
+          await page.keyboard.press('Control+k');
+          await page.getByRole('dialog').waitFor();
+          assert.deepEqual(await violations(page), [], `palette at ${viewport.width}`);
+          await page.keyboard.press('Escape');
+          if (viewport.width > 900) {
+            await filter(page, word);
+            await page.locator('#events .row:not([hidden])', { hasText: word }).first().click();
+            await page.getByRole('complementary', { name: 'Event details' }).waitFor();
+            assert.deepEqual(await violations(page), [], 'inspector');
+          }
+        }
+        await close();
+      }
+    }
+  });
+}
+
+test('the keyboard alone finds, opens and closes an event', async () => {
+  const word = unique('keyboard');
+  await emit(`${word} one`);
+  await emit(`${word} two`);
+  const { page, close } = await open(chrome);
+  await connected(page);
+  await page.keyboard.press('/');
+  await page.keyboard.type(word);
+  await until(async () => (await rows(page)).length === 2, 'two rows');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('k');
+  await until(async () => page.locator('.row.sel', { hasText: 'two' }).count(), 'the newest row is selected');
+  await page.keyboard.press('k');
+  await until(async () => page.locator('.row.sel', { hasText: 'one' }).count(), 'then the one before');
+  assert.ok(await page.getByRole('complementary', { name: 'Event details' }).isVisible());
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('.row.sel').count(), 0);
+  for (const [key, path] of [['5', '/system'], ['4', '/usage'], ['3', '/work/todos'], ['1', '/live']]) {
+    await page.keyboard.press(key);
+    await until(() => new URL(page.url()).pathname === path, `key ${key} opens ${path}`);
+  }
+  await close();
+});
+
+test('a narrow screen shows sessions first and scrolls nowhere sideways', async () => {
+  const { page, close } = await open(chrome, '/live', { viewport: { width: 320, height: 700 } });
+  await page.waitForTimeout(800);
+  assert.ok(await page.getByRole('main', { name: 'Sessions' }).isVisible());
+  await page.getByRole('navigation', { name: 'Views, narrow screen' }).getByText('Live').click();
+  await page.locator('#events').waitFor();
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
+  await close();
+});

@@ -1,0 +1,95 @@
+// Starts Chromium against a running server (env MONITOR_URL) and gives the tests short verbs.
+import { execSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chromium } from 'playwright-core';
+
+export const MONITOR_URL = (process.env.MONITOR_URL ?? 'http://127.0.0.1:8765').replace(/\/$/, '');
+const TOKEN = process.env.MONITOR_TOKEN ?? '';
+const ARGUMENTS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export async function browser() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGUMENTS });
+}
+
+/** A page that collects what went wrong in it: script errors, and everything the content policy refused. */
+export async function open(chrome, path = '/live', options = {}) {
+  const context = await chrome.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
+  page.on('console', (message) => {
+    if (/Content Security Policy|Trusted Type/i.test(message.text())) problems.push(`policy: ${message.text()}`);
+  });
+  page.on('dialog', (dialog) => {
+    problems.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  if (TOKEN !== '') await page.addInitScript((token) => sessionStorage.setItem('token', token), TOKEN);
+  await page.goto(MONITOR_URL + path);
+  return { page, problems, close: () => context.close() };
+}
+
+export async function connected(page) {
+  await page.getByRole('button', { name: /^Live/ }).first().waitFor({ timeout: 15_000 });
+}
+
+async function post(path, body) {
+  const response = await fetch(MONITOR_URL + path, { method: 'POST', headers: { 'Content-Type': 'application/json', ...(TOKEN === '' ? {} : { Authorization: `Bearer ${TOKEN}` }) }, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+  return response;
+}
+
+/** Injects a custom event as document 5 describes. */
+export async function emit(message, more = {}) {
+  await post('/emit', { namespace: 'system', event: 'e2e', data: { message, ...more } });
+}
+
+/** Plays one hook call as Claude Code would send it. */
+export async function hook(fields) {
+  await post('/api/events', { session_id: sessionId, cwd: '/tmp/e2e', transcript_path: '/tmp/e2e.jsonl', ...fields });
+}
+
+export const sessionId = randomUUID();
+
+/** A word that no other event holds. */
+export function unique(prefix = 'word') {
+  return `${prefix}${randomUUID().slice(0, 8)}`;
+}
+
+export async function events(query) {
+  const response = await fetch(`${MONITOR_URL}/api/v1/events?${query}`, { headers: TOKEN === '' ? {} : { Authorization: `Bearer ${TOKEN}` } });
+  return response.json();
+}
+
+/** Restarts the server: by the command in MONITOR_RESTART, or by the stand-in's own door. */
+export async function restart() {
+  const command = process.env.MONITOR_RESTART;
+  if (command) execSync(command, { stdio: 'inherit' });
+  else await fetch(`${MONITOR_URL}/dev/restart?ms=2500`);
+}
+
+/** Text of the rows on screen, in their order. */
+export async function rows(page) {
+  return page.$$eval('#events .row:not([hidden])', (elements) => elements
+    .map((element) => ({ y: Number(/translateY\((.*)px\)/.exec(element.style.transform)?.[1] ?? 0), text: element.textContent }))
+    .sort((a, b) => a.y - b.y)
+    .map(({ text }) => text));
+}
+
+export async function until(test, what, ms = 10_000) {
+  const end = Date.now() + ms;
+  let last;
+  while (Date.now() < end) {
+    last = await test();
+    if (last) return last;
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+  throw new Error(`not within ${ms} ms: ${what}`);
+}
+
+/** Types into the filter, replacing what is there. */
+export async function filter(page, line) {
+  await page.keyboard.press('Escape');
+  await page.fill('#filter', line);
+  await page.waitForTimeout(120);
+}
