@@ -4,6 +4,7 @@ pub(crate) mod memory;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use event::event::{Event, Fact, Source, Time};
 use event::vocabulary::Kept;
@@ -23,6 +24,15 @@ const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Tellings that wait for the recorder. Doors wait for room, so a burst slows its senders and nobody else.
 const QUEUE_MAX: usize = 4_096;
+
+/// A larger group is worth its commit as it is.
+const COMPANY_MAX: usize = 16;
+
+/// How often a group looks again for those that were in the one before it.
+const PATIENCE: u32 = 5;
+
+/// Between two looks: together at most a millisecond, with the system's own slack.
+const PATIENCE_STEP: Duration = Duration::from_micros(50);
 
 /// Between two checkpoints of the live state.
 const CHECKPOINT_MS: i64 = 5_000;
@@ -124,16 +134,25 @@ impl Writer {
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Told>) {
+        let mut company = 1;
         while let Some(first) = queue.blocking_recv() {
             let mut group = Group::default();
             let mut waiting = Vec::new();
             let mut next = Some(first);
             // While the disk is busy others queue up; they go together. When nobody waits, nobody is made to wait.
+            let mut patience = PATIENCE;
             while let Some(told) = next {
                 waiting.push(self.order(told, &mut group));
                 let full = group.events.len() >= BATCH_EVENTS_MAX || group.bytes >= BATCH_BYTES_MAX;
                 next = if full { None } else { queue.try_recv().ok() };
+                // Those who were acknowledged together come back together: one commit for all is cheaper than two.
+                while next.is_none() && !full && waiting.len() < company.min(COMPANY_MAX) && patience > 0 {
+                    std::thread::sleep(PATIENCE_STEP);
+                    patience -= 1;
+                    next = queue.try_recv().ok();
+                }
             }
+            company = waiting.len();
             self.commit(group, waiting);
             self.checkpoint_if_due();
         }

@@ -47,14 +47,6 @@ impl Node {
         }
     }
 
-    pub(crate) fn is_object(&self) -> bool {
-        matches!(self.content, Content::Object(_))
-    }
-
-    pub(crate) fn is_array(&self) -> bool {
-        matches!(self.content, Content::Array(_))
-    }
-
     /// The value itself.
     pub(crate) fn value(&self, text: &str) -> Value {
         serde_json::from_str(&text[self.start..self.end]).unwrap_or(Value::Null)
