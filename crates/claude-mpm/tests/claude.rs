@@ -1,5 +1,5 @@
 //! The real Claude Code client, driven against a scripted API: every hook that fired is in the history, in order and
-//! paired, and was seen live by somebody else's Socket.IO client.
+//! paired, and was seen live by somebody else's Socket.IO client and in a real browser.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -90,6 +90,10 @@ fn every_hook_of_a_real_session_is_kept_in_order_paired_and_seen_live() {
     for namespace in ["/hook", "/session", "/agent", "/system"] {
         follower.event(namespace, "connect");
     }
+    let mut browser = support::browser(&monitor).map(Follower::start);
+    if let Some(browser) = &mut browser {
+        browser.wait("the page is open", |said| said["ready"] == true);
+    }
 
     run(&home, &client, "basic", &[], &["--permission-mode", "bypassPermissions"]);
 
@@ -111,6 +115,11 @@ fn every_hook_of_a_real_session_is_kept_in_order_paired_and_seen_live() {
     let seen: Vec<&Value> = follower.seen().iter().map(|said| &said["data"]["seq"]).collect();
     for event in events.iter().filter(|event| event["sources"][0] == "hook" && event["seq"].as_u64() <= last.as_u64()) {
         assert!(seen.contains(&&event["seq"]), "not seen live: {event}");
+    }
+    if let Some(browser) = &mut browser {
+        for text in ["echo hello world", "exit 3", "Look around"] {
+            browser.wait(&format!("a row with {text:?}"), |said| said["row"].as_str().is_some_and(|row| row.contains(text)));
+        }
     }
     let sessions = monitor.get("/api/v1/sessions");
     assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "{sessions:#}");

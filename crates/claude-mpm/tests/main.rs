@@ -2,6 +2,7 @@
 
 mod access;
 mod claude;
+mod contract;
 mod disk;
 mod documents;
 mod doors;

@@ -86,7 +86,9 @@ fn what_is_no_json_is_kept_and_says_so() {
     let events = monitor.history_when(|events| events.iter().filter(|event| event["kind"] == "hook.unreadable").count() == 3);
     let first = events.iter().find(|event| event["kind"] == "hook.unreadable").unwrap();
     assert_eq!(first["event"], "hook_error");
-    assert_eq!(first["data"]["text"], "this is no JSON");
+    // What is no JSON may hold anything, a file's body too: it is withheld, and can be asked for.
+    assert_eq!(first["data"]["text"]["bytes"], 15);
+    assert_eq!(monitor.get(&format!("/api/v1/events/{}/content", first["seq"]))["data"]["text"], "this is no JSON");
 }
 
 #[test]

@@ -303,6 +303,15 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> Option<Command> {
     })
 }
 
+/// A real browser on the monitor's page, which prints the rows it shows.
+pub(crate) fn browser(monitor: &Monitor) -> Option<Command> {
+    tool("CLAUDE_MPM_TEST_CHROMIUM").map(|chromium| {
+        let mut command = Command::new("node");
+        command.arg(repository().join("dashboard/e2e/watch.mjs")).env("CHROMIUM", chromium).env("MONITOR_URL", monitor.url(""));
+        command
+    })
+}
+
 /// A program of the system. Without it the test is skipped, and says so; where `CI` is set, a skip is a failure.
 pub(crate) fn program_on_path(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();

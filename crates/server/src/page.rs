@@ -72,7 +72,9 @@ fn content_policy(request: &HeaderMap) -> String {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let safe = name.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-_[]:".contains(letter));
     let mut connect = String::from("'self'");
-    for host in ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(safe.then_some(name)) {
+    // A policy cannot name an IPv6 address with a port; a page opened under one reaches its own server as 'self'.
+    let other = safe && !matches!(name, "localhost" | "127.0.0.1") && !name.contains('[');
+    for host in ["localhost", "127.0.0.1"].into_iter().chain(other.then_some(name)) {
         for scheme in ["ws", "wss", "http", "https"] {
             connect.push_str(&format!(" {scheme}://{host}:*"));
         }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use server::{Bound, Config, FileContents, Server, Spool, StartError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, StartArgs};
@@ -71,12 +71,15 @@ pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), Se
         ServeFailure::Other(Failure::new("Failed to start monitoring server", error, "Close other programs and try again"))
     })?;
     runtime.block_on(async {
+        let mut signals = Signals::take_over().map_err(|error| {
+            ServeFailure::Other(Failure::new("Failed to start monitoring server", error, "Close other programs and try again"))
+        })?;
         let bound = Bound::new(&start.host, start.port).await.map_err(|error| explain(start, error))?;
         let config = config(start, bound.port()).map_err(ServeFailure::Other)?;
         let server = Server::start(bound, config).await.map_err(|error| explain(start, error))?;
         let _registered = instance::register(&start.home, &server).map_err(ServeFailure::Other)?;
         ready(&server);
-        until_told_to_stop().await;
+        signals.any().await;
         server.shutdown().await;
         Ok(())
     })
@@ -101,14 +104,22 @@ fn config(start: &Start, port: u16) -> Result<Config, Failure> {
     })
 }
 
-async fn until_told_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        // Without handlers the system's own apply: the process ends, and the store is safe (I3).
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that end it. Taken over before anybody is told that it runs: who is told may stop it at once.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn take_over() -> std::io::Result<Signals> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
