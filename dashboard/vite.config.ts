@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import type { Plugin } from 'vite';
+import type { HtmlTagDescriptor, Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Emits `src/theme-boot.js` as a classic hashed script before everything else, so that no frame shows the wrong theme. */
@@ -19,14 +19,12 @@ function themeBoot(): Plugin {
       handler(_html, context) {
         const src = context.bundle ? `/${name}` : '/src/theme-boot.js';
         const fonts = Object.keys(context.bundle ?? {}).filter((file) => file.endsWith('.woff2'));
-        return [
-          { tag: 'script', attrs: { src }, injectTo: 'head-prepend' },
-          ...fonts.map((file) => ({
-            tag: 'link',
-            attrs: { rel: 'preload', href: `/${file}`, as: 'font', type: 'font/woff2', crossorigin: true },
-            injectTo: 'head-prepend' as const,
-          })),
-        ];
+        const preloads = fonts.map((file): HtmlTagDescriptor => ({
+          tag: 'link',
+          attrs: { rel: 'preload', href: `/${file}`, as: 'font', type: 'font/woff2', crossorigin: true },
+          injectTo: 'head-prepend',
+        }));
+        return [{ tag: 'script', attrs: { src }, injectTo: 'head-prepend' }, ...preloads];
       },
     },
   };

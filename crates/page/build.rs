@@ -15,8 +15,17 @@ const READY_FOLDER: &str = "CLAUDE_MPM_DASHBOARD_DIST";
 const NODE_MIN: (u32, u32) = (20, 19);
 
 /// What the page is built from, below `dashboard/`.
-const SOURCES: [&str; 8] =
-    ["src", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json", "scripts"];
+const SOURCES: [&str; 9] = [
+    "src",
+    "public",
+    "index.html",
+    "package.json",
+    "package-lock.json",
+    "svelte.config.js",
+    "vite.config.ts",
+    "tsconfig.json",
+    "scripts",
+];
 
 fn main() -> ExitCode {
     match build() {

@@ -7,8 +7,8 @@ use http::{Method, StatusCode};
 
 use crate::api::problem::Problem;
 
-/// Paths that the page itself understands. Everything else that is no file is an error.
-const VIEWS: [&str; 6] = ["/live", "/timeline", "/work", "/usage", "/system", "/s/"];
+/// First parts of the paths that the page itself understands. Everything else that is no file is an error.
+const VIEWS: [&str; 6] = ["live", "timeline", "work", "usage", "system", "s"];
 
 /// The dashboard's address in the Socket.IO guide.
 const DOCUMENTED: &str = "/claude_mpm_socketio_dashboard.html";
@@ -19,7 +19,7 @@ pub(crate) async fn file(request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}")).into_response();
     }
-    let is_view = path == "/" || path == DOCUMENTED || VIEWS.iter().any(|view| path.starts_with(view));
+    let is_view = path == "/" || path == DOCUMENTED || VIEWS.contains(&path.trim_start_matches('/').split('/').next().unwrap_or_default());
     let name = if is_view { "index.html" } else { path.trim_start_matches('/') };
     let Some(file) = page::FILES.iter().find(|file| file.name == name) else {
         return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}")).into_response();

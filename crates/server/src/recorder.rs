@@ -37,6 +37,9 @@ const PATIENCE_STEP: Duration = Duration::from_micros(50);
 /// Between two checkpoints of the live state.
 const CHECKPOINT_MS: i64 = 5_000;
 
+/// Events between two checkpoints: what a start after a crash replays at most, in about a tenth of a second.
+const CHECKPOINT_EVENTS: u64 = 20_000;
+
 /// What one door tells at once, to be committed together.
 struct Told {
     facts: Vec<Fact>,
@@ -129,7 +132,8 @@ struct Group {
 impl Writer {
     fn new(store: Store, hub: Arc<Hub>) -> Writer {
         let memory = Memory::new(Arc::clone(&hub));
-        let checkpoint = (clock::now(), hub.state().seq);
+        // What was replayed at the start is saved with the first commit, so that the next start need not replay it again.
+        let checkpoint = (Time::default(), 0);
         Writer { store, hub, memory, checkpoint, failing: false }
     }
 
@@ -264,7 +268,8 @@ impl Writer {
 
     fn checkpoint_if_due(&mut self) {
         let now = clock::now();
-        if now.ms().saturating_sub(self.checkpoint.0.ms()).abs() >= CHECKPOINT_MS {
+        let events = self.store.seq_last().saturating_sub(self.checkpoint.1);
+        if now.ms().saturating_sub(self.checkpoint.0.ms()).abs() >= CHECKPOINT_MS || events >= CHECKPOINT_EVENTS {
             self.save_checkpoint(now);
         }
     }

@@ -6,11 +6,12 @@ import { exportList } from './export';
 import type { Answers, Ask, Detail } from './protocol';
 import { rowOfEvent } from './history';
 import { rowOf, type EventRow } from './rows';
-import { reportFiles, reportSession, reportTodos, reportTools } from './reports';
+import { reportFiles, reportSession, reportTodos, reportTools, todosOf, type TodoReport } from './reports';
 
 const RELATED_MAX = 12;
 /** How far back related rows are looked for. */
 const RELATED_SCAN = 60_000;
+const OLDER_LISTS_MAX = 24;
 
 export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof Answers]> {
   switch (ask.what) {
@@ -29,8 +30,7 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
     case 'files':
       return reportFiles(engine.store);
     case 'todos':
-      await loadTodos(engine);
-      return reportTodos(engine.store);
+      return loadTodos(engine);
     case 'session':
       return reportSession(engine.store, ask.sessionId, engine.sync.atBeginning);
     case 'step': {
@@ -96,12 +96,18 @@ function related(engine: Engine, seq: number): { same: EventRow[]; around: Event
   return { same: same.length > 1 ? same : [], around: [...before.reverse(), ...after] };
 }
 
-/** Lists of sessions whose last change is older than this tab. */
-async function loadTodos(engine: Engine): Promise<void> {
-  const known = new Set(reportTodos(engine.store).map((report) => report.sessionId));
-  const wanted = [...engine.sessions.values()].filter((session) => session.todos && session.todos.total > 0 && session.state !== 'ended' && !known.has(session.sessionId));
-  for (const session of wanted.slice(0, 24)) {
-    const page = await engine.api.events({ kind: 'todo.updated', session: session.sessionId, limit: 1 });
-    for (const event of page.events) engine.store.insert(event);
+/** The lists in memory, and those of sessions whose last change is older than this tab (asked for once). */
+async function loadTodos(engine: Engine): Promise<TodoReport[]> {
+  const known = reportTodos(engine.store);
+  const inMemory = new Set(known.map((report) => report.sessionId));
+  const wanted = [...engine.sessions.values()].filter((session) => session.todos && session.todos.total > 0 && session.state !== 'ended' && !inMemory.has(session.sessionId));
+  const older: TodoReport[] = [];
+  for (const { sessionId } of wanted.slice(0, OLDER_LISTS_MAX)) {
+    if (!engine.olderTodos.has(sessionId)) {
+      const page = await engine.api.events({ kind: 'todo.updated', session: sessionId, limit: 1 });
+      engine.olderTodos.set(sessionId, page.events.flatMap((event) => todosOf(event) ?? []));
+    }
+    older.push(...(engine.olderTodos.get(sessionId) ?? []));
   }
+  return [...known, ...older];
 }

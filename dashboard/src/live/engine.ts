@@ -10,6 +10,7 @@ import { HistorySearch, searchPayloads } from './history';
 import { ListView } from './list';
 import type { Ask, FromWorker, ServerInfo, WindowRequest } from './protocol';
 import { Query } from './query';
+import type { TodoReport } from './reports';
 import { Rates } from './rates';
 import type { DividerRow } from './rows';
 import { EventStore, isError } from './store';
@@ -31,6 +32,8 @@ export class Engine {
   readonly sessions = new Map<string, Session>();
   readonly rates = new Rates();
   history: HistorySearch | undefined;
+  /** Todo lists that were fetched because their events are older than this tab; empty when the server has none. */
+  readonly olderTodos = new Map<string, TodoReport[]>();
   terms: Term[] = [];
   problems: string[] = [];
   hiddenTo = 0;
@@ -62,7 +65,6 @@ export class Engine {
       state: (value) => this.#state(value),
     });
     this.#channel.port1.onmessage = () => this.#slice();
-    this.post({ type: 'link', link: this.#connection.link });
     this.#tellSummary();
     setInterval(() => this.#tick(), 1000);
   }
@@ -73,6 +75,7 @@ export class Engine {
     this.#connection.connect(token);
   }
 
+  /** Says "not connected" too when nobody asked to connect yet. */
   disconnect(): void {
     this.#connection.disconnect();
   }
@@ -149,7 +152,7 @@ export class Engine {
   #events(value: unknown): void {
     const events = decodeEvents(value);
     const stored = events.filter((event) => event.seq > 0);
-    for (const event of events) if (event.seq === 0) this.post({ type: 'volatile', event });
+    if (stored.length < events.length) this.post({ type: 'volatile', events: events.filter((event) => event.seq === 0) });
     const newest = stored[stored.length - 1];
     if (newest) this.behindMs = Math.max(0, Date.now() + (this.link.skewMs ?? 0) - newest.recordedAt);
     this.#insert(stored);
@@ -218,6 +221,7 @@ export class Engine {
     this.sync.stop();
     this.sessions.clear();
     this.#notes.length = 0;
+    this.olderTodos.clear();
     this.hiddenTo = 0;
     this.#totalsAt = 0;
     this.store = new EventStore(this.capacity);
@@ -288,10 +292,11 @@ export class Engine {
   // --- what the page hears
 
   #dividers(): DividerRow[] {
-    const dividers: DividerRow[] = [...this.#notes];
+    const dividers: DividerRow[] = [];
     for (const hole of this.sync.holes) {
       if (hole.lost || hole.total >= HOLES_SHOWN_MIN) dividers.push(holeRow(hole));
     }
+    dividers.push(...this.#notes);
     const { history } = this;
     if (history && (history.rows.length > 0 || history.loading)) {
       const text = history.loading ? 'Older than this tab, from the server. More is loading' : 'Older than this tab, from the server';

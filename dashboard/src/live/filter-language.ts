@@ -25,6 +25,9 @@ const COLUMNS: Record<string, ColumnKey> = { ns: 'ns', type: 'type', tool: 'tool
 const IS: Record<string, IsKey> = { error: 'error', open: 'open', need: 'need', denied: 'denied' };
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** Events that only repeat what a call's row says; shown with `raw:1`, or when a `type:` asks for them. */
+export const ECHO_KINDS: ReadonlySet<string> = new Set(['tool_batch.finished', 'file.operated']);
+
 export const FILTER_KEYS: readonly string[] = ['ns:', 'type:', 'tool:', 'agent:', 'session:', 'project:', 'path:', 'is:', 'took:', 'last:', 'from:', 'to:', 'raw:1'];
 
 /** `now` is what `from:14:30` without a date counts from. */

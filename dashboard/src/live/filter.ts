@@ -1,5 +1,5 @@
 // A filter made ready for scanning: one lookup table per column, then the text.
-import type { ColumnKey, IsKey, Term } from './filter-language';
+import { ECHO_KINDS, type ColumnKey, type IsKey, type Term } from './filter-language';
 import { Flag } from './ring';
 import type { EventStore } from './store';
 
@@ -14,6 +14,7 @@ export class Filter {
   readonly #namespaceTables: readonly Table[];
   readonly #is: readonly { value: IsKey; negated: boolean }[];
   readonly #took: readonly { above: boolean; ms: number; negated: boolean }[];
+  readonly #echoes: Table | undefined;
   readonly #from: number;
   readonly #to: number;
   readonly #lastMs: number | undefined;
@@ -34,6 +35,8 @@ export class Filter {
     const lasts = terms.flatMap((term) => (term.kind === 'last' ? [term.ms] : []));
     this.#lastMs = lasts.length > 0 ? Math.min(...lasts) : undefined;
     this.raw = terms.findLast((term) => term.kind === 'raw')?.on ?? false;
+    const asked = this.raw || terms.some((term) => term.kind === 'column' && term.key === 'type' && !term.negated);
+    this.#echoes = asked ? undefined : new Table((id) => ECHO_KINDS.has(store.events.name(id).split(' ')[0] ?? ''), false);
   }
 
   from(now: number): number {
@@ -64,6 +67,7 @@ export class Filter {
     const { ring } = this.store;
     const flags = ring.flags[slot] ?? 0;
     if (!this.raw && (flags & Flag.merged) !== 0) return false;
+    if (this.#echoes?.test(ring.events[slot] ?? 0)) return false;
     for (const { column, table } of this.#tables) if (!this.#columnMatches(column, table, slot)) return false;
     for (const { value, negated } of this.#is) if (this.#isState(value, seq, flags) === negated) return false;
     for (const { above, ms, negated } of this.#took) {

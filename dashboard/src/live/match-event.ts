@@ -1,12 +1,14 @@
 // Does one event match a filter? For events that are not in the ring.
 import type { MonitorEvent } from '../contract/types';
-import type { Term } from './filter-language';
+import { ECHO_KINDS, type Term } from './filter-language';
 import { searchWords } from './search-words';
 import { baseName, isError } from './store';
 
 /** Positive words are the server's to judge: it searches the whole payload, of which we may have only a part. */
 export function matchesEvent(event: MonitorEvent, terms: readonly Term[], now: number = Date.now()): boolean {
   const line = `${event.summary} ${event.event} ${event.toolName} ${event.agentType} ${searchWords(event.data)}`.toLowerCase();
+  const asked = terms.some((term) => (term.kind === 'raw' && term.on) || (term.kind === 'column' && term.key === 'type' && !term.negated));
+  if (!asked && ECHO_KINDS.has(event.kind)) return false;
   return terms.every((term) => {
     switch (term.kind) {
       case 'column':

@@ -89,7 +89,7 @@ export type FromWorker =
   | FleetMessage
   | RowsMessage
   | { type: 'dirty' }
-  | { type: 'volatile'; event: MonitorEvent }
+  | { type: 'volatile'; events: MonitorEvent[] }
   | Summary;
 
 export interface Detail {

@@ -1,6 +1,6 @@
 // Summaries over the kept events for the views Usage, Work and Timeline; made only when a view asks.
 import { decodeEvent, decodeFileOperation, decodeTodos, parseJson } from '../contract/decode';
-import type { Todo } from '../contract/types';
+import type { MonitorEvent, Todo } from '../contract/types';
 import { Flag } from './ring';
 import { shortTool, toneOf, wordOf, type Tone } from './rows';
 import type { EventStore } from './store';
@@ -136,16 +136,24 @@ export function reportFiles(store: EventStore): FileReport[] {
 
 /** The newest list of each session. */
 export function reportTodos(store: EventStore): TodoReport[] {
+  const { ring } = store;
   const lists = new Map<number, TodoReport>();
-  for (const [seq, slot] of kept(store)) {
-    const { ring } = store;
-    if (!store.events.name(ring.events[slot] ?? 0).startsWith('todo.updated')) continue;
-    const raw = store.raw.get(seq);
-    const todos = raw === undefined ? [] : decodeTodos(decodeEvent(parseJson(raw))?.data);
+  for (let seq = ring.high; seq >= ring.floor; seq -= 1) {
+    if (!ring.has(seq)) continue;
+    const slot = ring.slot(seq);
     const session = ring.sessions[slot] ?? 0;
-    if (todos.length > 0) lists.set(session, { sessionId: store.sessions.name(session), time: ring.times[slot] ?? 0, seq, todos });
+    if (lists.has(session) || !store.events.name(ring.events[slot] ?? 0).startsWith('todo.updated')) continue;
+    const raw = store.raw.get(seq);
+    const event = raw === undefined ? undefined : decodeEvent(parseJson(raw));
+    const report = event && todosOf(event);
+    if (report) lists.set(session, report);
   }
   return [...lists.values()];
+}
+
+export function todosOf(event: MonitorEvent): TodoReport | undefined {
+  const todos = decodeTodos(event.data);
+  return todos.length === 0 ? undefined : { sessionId: event.sessionId, time: event.time, seq: event.seq, todos };
 }
 
 export function reportSession(store: EventStore, sessionId: string, complete: boolean): SessionReport {

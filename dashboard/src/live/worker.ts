@@ -13,6 +13,7 @@ self.onmessage = (event: MessageEvent<ToWorker>): void => {
   if (message.type === 'start') {
     engine = new Engine(message.origin, message.token, message.capacity, post);
     if (message.connect) engine.connect();
+    else engine.disconnect();
     return;
   }
   if (!engine) return;

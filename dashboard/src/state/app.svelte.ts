@@ -36,7 +36,6 @@ export class App {
   theme = $state(document.documentElement.dataset['theme'] ?? 'light');
   timeMode = $state<TimeMode>('local');
   overlay = $state<'none' | 'palette' | 'keys' | 'connection'>('none');
-  paletteText = $state('');
   inspectorOpen = $state(true);
   bayOpen = $state(true);
   /** A phone's width: sessions or a view, not both. */
@@ -61,7 +60,10 @@ export class App {
   readonly live = $derived(this.link?.phase === 'live');
   /** Timers stop with the connection: what is shown is the last known state. */
   readonly clock = $derived(this.live || !this.link?.lostAt ? this.now + (this.link?.skewMs ?? 0) : this.link.lostAt);
-  readonly empty = $derived(this.loaded && this.live && this.summary !== undefined && this.summary.kept === 0 && this.summary.totalEvents === 0 && this.summary.history === 'none' && this.sessions.length === 0);
+  /** Nothing but the server's own beginnings: the first minute. */
+  readonly empty = $derived(
+    this.loaded && this.live && this.sessions.length === 0 && this.summary !== undefined && this.summary.history === 'none' && this.summary.types.every(({ kind }) => kind.startsWith('system.') || kind.startsWith('config.')),
+  );
 
   constructor() {
     const url = new URL(location.href);
@@ -193,7 +195,7 @@ export class App {
         this.summary = message;
         break;
       case 'volatile':
-        this.volatile = [message.event, ...this.volatile].slice(0, VOLATILE_MAX);
+        this.volatile = [...message.events.reverse(), ...this.volatile].slice(0, VOLATILE_MAX);
         break;
       case 'fleet':
         this.#fleet(message.sessions, message.removed, message.whole);

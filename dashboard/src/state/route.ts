@@ -61,7 +61,7 @@ export function writeRoute(route: Route, current: URL): string {
 function pathOf(route: Route): string {
   switch (route.view) {
     case 'timeline':
-      return route.session === '' ? '/s' : `/s/${encodeURIComponent(route.session)}`;
+      return route.session === '' ? '/s/' : `/s/${encodeURIComponent(route.session)}`;
     case 'work':
       return `/work/${encodeURIComponent(route.tab || 'todos')}`;
     case 'live':

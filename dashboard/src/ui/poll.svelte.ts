@@ -1,14 +1,26 @@
 // Asks again and again while a view is open, and keeps the last answer when one fails.
 
+/** An answer that took long is asked for less often, so that a view never keeps the worker busy. */
+const REST_FACTOR = 10;
+
 export class Poll<Value> {
   value = $state.raw<Value | undefined>(undefined);
   problem = $state('');
 
   constructor(private readonly ask: () => Promise<Value>, everyMs: number) {
     $effect(() => {
-      void this.again();
-      const timer = setInterval(() => { if (!document.hidden) void this.again(); }, everyMs);
-      return () => clearInterval(timer);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      let open = true;
+      const round = async (): Promise<void> => {
+        const began = performance.now();
+        if (!document.hidden) await this.again();
+        if (open) timer = setTimeout(() => void round(), Math.max(everyMs, (performance.now() - began) * REST_FACTOR));
+      };
+      void round();
+      return () => {
+        open = false;
+        clearTimeout(timer);
+      };
     });
   }
 

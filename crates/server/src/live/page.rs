@@ -30,6 +30,9 @@ const STATE_EVERY: Duration = Duration::from_millis(100);
 /// How often silence is looked at: it makes sessions stuck or idle.
 const SILENCE_EVERY: u32 = 10;
 
+/// How often it is looked whether a page has come, while there is none. A page asks for the state itself when it opens.
+const NOBODY_EVERY: Duration = Duration::from_millis(500);
+
 /// What a page is told first: from where on events are live.
 pub(crate) fn hello(app: &App) -> Value {
     json!({
@@ -119,6 +122,7 @@ pub(crate) async fn tell_state(app: Arc<App>) {
         }
         if app.io.sockets(NAMESPACE).is_empty() {
             told.clear();
+            let _ = tokio::time::timeout(NOBODY_EVERY, app.stopped.cancelled()).await;
             continue;
         }
         if seq == last_seq && !second {

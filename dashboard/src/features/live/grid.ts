@@ -1,6 +1,6 @@
 // The event list: as many row elements as fit the screen, reused; the worker is asked for what they show, once a frame.
 import type { RowsMessage, WindowRequest } from '../../live/protocol';
-import type { EventRow, Row } from '../../live/rows';
+import type { Row } from '../../live/rows';
 import { RowElement, type Look } from './row-element';
 import { ScrollMap } from './scroll-map';
 
@@ -302,10 +302,5 @@ export class Grid {
     const element = this.#spare.pop() ?? new RowElement(this.#view);
     this.#elements.set(index, element);
     return element;
-  }
-
-  /** What a person sees, for tests and for copying. */
-  visibleRows(): readonly EventRow[] {
-    return this.#rows.filter((row) => row.type === 'event');
   }
 }

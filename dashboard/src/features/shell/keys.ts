@@ -20,6 +20,10 @@ function nextAttention(by: number): void {
   if (next?.reason) app.go({ view: 'live', event: next.reason.seq });
 }
 
+async function copySelected(): Promise<void> {
+  if (app.route.event > 0) await app.copy(await app.client.ask({ what: 'json', seq: app.route.event }), 'JSON');
+}
+
 /** Closes what lies on top: overlay, inspector, selection; one thing a press. */
 function escape(): void {
   if (app.overlay !== 'none') app.overlay = 'none';
@@ -45,6 +49,8 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['f'], says: 'Follow or pause', run: () => gridControl.current?.toggleFollow() },
   { keys: ['n'], says: 'Next session that needs attention', run: () => nextAttention(1) },
   { keys: ['p'], says: 'Previous session that needs attention', run: () => nextAttention(-1) },
+  { keys: ['c'], says: 'Copy the selected event as JSON', run: () => void copySelected() },
+  { keys: ['l'], says: 'Copy a link to what is shown', run: () => void app.copy(location.href, 'Link') },
   { keys: ['['], says: 'Sessions wide or narrow', run: () => (app.bayOpen = !app.bayOpen) },
   { keys: [']'], says: 'Details open or closed', run: () => (app.inspectorOpen = !app.inspectorOpen) },
   { keys: ['t'], says: 'Theme', run: () => app.setTheme(app.theme === 'dark' ? 'light' : 'dark') },

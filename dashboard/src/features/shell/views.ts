@@ -4,7 +4,7 @@ import type { View } from '../../state/route';
 
 export const VIEWS: readonly { view: View; label: string; path: string }[] = [
   { view: 'live', label: 'Live', path: '/live' },
-  { view: 'timeline', label: 'Timeline', path: '/s' },
+  { view: 'timeline', label: 'Timeline', path: '/s/' },
   { view: 'work', label: 'Work', path: '/work/todos' },
   { view: 'usage', label: 'Usage', path: '/usage' },
   { view: 'system', label: 'System', path: '/system' },
