@@ -72,7 +72,7 @@ function pathOf(route: Route): string {
 }
 
 function viewOf(first: string): View {
-  if (first === 's') return 'timeline';
+  if (first === 's' || first === 'timeline') return 'timeline';
   return first === 'work' || first === 'usage' || first === 'system' ? first : 'live';
 }
 

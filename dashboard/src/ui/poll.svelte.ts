@@ -3,6 +3,9 @@
 /** An answer that took long is asked for less often, so that a view never keeps the worker busy. */
 const REST_FACTOR = 10;
 
+/** The tab is still being filled when a view opens with the page: the first answers are soon out of date. */
+const FIRST_ROUNDS_MS = [250, 500, 1000];
+
 export class Poll<Value> {
   value = $state.raw<Value | undefined>(undefined);
   problem = $state('');
@@ -11,10 +14,12 @@ export class Poll<Value> {
     $effect(() => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       let open = true;
+      let rounds = 0;
       const round = async (): Promise<void> => {
         const began = performance.now();
         if (!document.hidden) await this.again();
-        if (open) timer = setTimeout(() => void round(), Math.max(everyMs, (performance.now() - began) * REST_FACTOR));
+        const pause = Math.min(everyMs, FIRST_ROUNDS_MS[rounds++] ?? everyMs);
+        if (open) timer = setTimeout(() => void round(), Math.max(pause, (performance.now() - began) * REST_FACTOR));
       };
       void round();
       return () => {
