@@ -92,3 +92,8 @@ export function percent(part: number, whole: number): string {
 export function rate(value: number): string {
   return value >= 10 || value === 0 ? count(value) : value.toFixed(1);
 }
+
+/** `1 error`, `2 errors`. */
+export function many(number: number, word: string): string {
+  return `${count(number)} ${word}${number === 1 ? '' : 's'}`;
+}
