@@ -26,13 +26,32 @@ const DELIVERIES: u64 = 200_000;
 const POSTS_MAX: u64 = 4_000;
 
 pub(crate) async fn run() -> Result<()> {
-    let mut table = Table::new("fanout", &["server", "clients", "posts in flight", "events/s", "server CPU s per million deliveries", "post → last client p50 ms", "p99 ms"]);
+    let mut table = Table::new(
+        "fanout",
+        &[
+            "server",
+            "clients",
+            "posts in flight",
+            "events/s",
+            "server CPU s per million deliveries",
+            "post → last client p50 ms",
+            "p99 ms",
+        ],
+    );
     for (clients, in_flight) in [(1, 1), (50, 1), (200, 1), (200, 32)] {
         let home = tempfile::tempdir()?;
         measure(&mut table, "monitor", Server::monitor(&home, 0)?, clients, in_flight).await?;
         match node_peer() {
             Some(peer) => measure(&mut table, "node socket.io", Server::peer(peer)?, clients, in_flight).await?,
-            None => table.row(&["node socket.io".into(), clients.to_string(), in_flight.to_string(), "not installed".into(), String::new(), String::new(), String::new()]),
+            None => table.row(&[
+                "node socket.io".into(),
+                clients.to_string(),
+                in_flight.to_string(),
+                "not installed".into(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]),
         }
     }
     table.print();
@@ -113,7 +132,11 @@ impl Received {
             if self.events.load(Ordering::Acquire) >= events {
                 return Ok(());
             }
-            if tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + Duration::from_millis(5)), changed).await.is_err() && tokio::time::Instant::now() >= deadline {
+            if tokio::time::timeout_at(deadline.min(tokio::time::Instant::now() + Duration::from_millis(5)), changed)
+                .await
+                .is_err()
+                && tokio::time::Instant::now() >= deadline
+            {
                 bail!("only {} of {events} deliveries came", self.events.load(Ordering::Acquire));
             }
         }
@@ -124,7 +147,15 @@ impl Received {
 async fn follow(port: u16, received: Arc<Received>) -> Result<()> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
-    let (mut reader, mut writer) = websocket::connect(stream, &format!("localhost:{port}"), "/socket.io/?EIO=4&transport=websocket", &[], 2_000_000).await.context("upgrading")?;
+    let (mut reader, mut writer) = websocket::connect(
+        stream,
+        &format!("localhost:{port}"),
+        "/socket.io/?EIO=4&transport=websocket",
+        &[],
+        2_000_000,
+    )
+    .await
+    .context("upgrading")?;
     writer.text("40/hook,");
     writer.flush().await?;
     loop {
@@ -154,7 +185,10 @@ fn node_peer() -> Option<Command> {
     std::fs::create_dir_all(&folder).ok()?;
     if !folder.join("node_modules/socket.io").is_dir() {
         let mut install = Command::new("npm");
-        install.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).args(["socket.io@4", "ws@8"]);
+        install
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+            .arg(&folder)
+            .args(["socket.io@4", "ws@8"]);
         install.status().ok().filter(std::process::ExitStatus::success)?;
     }
     let script = folder.join("socketio.mjs");

@@ -20,7 +20,8 @@ pub(crate) fn run() -> Result<()> {
     anyhow::ensure!(installed.success(), "`claude-mpm hooks install` failed");
     let hook = home.path().join(".claude-mpm/bin/claude-mpm-hook");
 
-    let mut table = Table::new("hook", &["program", "stdin", "monitor", "p50 ms", "mean ms", "ratio to /bin/true (p50)"]);
+    let mut table =
+        Table::new("hook", &["program", "stdin", "monitor", "p50 ms", "mean ms", "ratio to /bin/true (p50)"]);
     for stdin_bytes in [2 * 1024, 64 * 1024] {
         let input = payload(stdin_bytes);
         let server = Server::monitor(&home, 0)?;
@@ -35,10 +36,19 @@ pub(crate) fn run() -> Result<()> {
             times.sort_by(f64::total_cmp);
         }
         let base = percentile(&bare, 0.5);
-        for (program, state, times) in [("/bin/true", "-", &bare), ("claude-mpm-hook", "up", &up), ("claude-mpm-hook", "down", &down)] {
+        for (program, state, times) in
+            [("/bin/true", "-", &bare), ("claude-mpm-hook", "up", &up), ("claude-mpm-hook", "down", &down)]
+        {
             let p50 = percentile(times, 0.5);
             let mean = times.iter().sum::<f64>() / times.len() as f64;
-            table.row(&[program.into(), format!("{} KB", stdin_bytes / 1024), state.into(), format!("{p50:.3}"), format!("{mean:.3}"), format!("{:.2}", p50 / base)]);
+            table.row(&[
+                program.into(),
+                format!("{} KB", stdin_bytes / 1024),
+                state.into(),
+                format!("{p50:.3}"),
+                format!("{mean:.3}"),
+                format!("{:.2}", p50 / base),
+            ]);
         }
     }
     table.print();
@@ -53,7 +63,13 @@ fn payload(bytes: usize) -> Vec<u8> {
 /// Milliseconds from start to exit, with the input on stdin.
 fn once(program: &Path, arguments: &[&str], home: &Path, input: &[u8]) -> Result<f64> {
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("HOME", home).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let began = Instant::now();
     let mut process = command.spawn().with_context(|| format!("starting {}", program.display()))?;
     if let Some(mut stdin) = process.stdin.take() {

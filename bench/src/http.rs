@@ -30,7 +30,10 @@ impl Poster {
 
     /// A request that can be sent again and again.
     pub(crate) fn request(port: u16, path: &str, body: &str) -> Vec<u8> {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost:{port}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost:{port}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         [head.as_bytes(), body.as_bytes()].concat()
     }
 
@@ -44,7 +47,10 @@ impl Poster {
             }
             let Some(head_end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
             let head = String::from_utf8_lossy(&self.buffer[..head_end]).to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok()).unwrap_or(0);
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok())
+                .unwrap_or(0);
             if self.buffer.len() >= head_end + 4 + length {
                 if !head.starts_with("http/1.1 2") {
                     bail!("the server answered {}", head.lines().next().unwrap_or_default());

@@ -23,7 +23,10 @@ pub(crate) async fn run() -> Result<()> {
     let home = tempfile::tempdir()?;
     let commits = disk_commits_per_s(home.path())?;
     let server = Server::monitor(&home, 0)?;
-    let mut table = Table::new("ingest", &["connections", "events a request", "events/s", "of 10 × disk commits", "server CPU s per million", "PSS MiB"]);
+    let mut table = Table::new(
+        "ingest",
+        &["connections", "events a request", "events/s", "of 10 × disk commits", "server CPU s per million", "PSS MiB"],
+    );
     for (connections, batch) in [(1, 1), (10, 1), (100, 1), (4, BATCH)] {
         let cpu = server.cpu_s()?;
         let (events, took) = load(server.port, connections, batch).await?;

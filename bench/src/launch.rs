@@ -28,7 +28,12 @@ pub(crate) async fn run() -> Result<()> {
             pss = server.pss_mib();
         }
         times.sort_by(f64::total_cmp);
-        table.row(&[stored.to_string(), format!("{:.1}", percentile(&times, 0.5)), format!("{:.1}", percentile(&times, 1.0)), format!("{pss:.1}")]);
+        table.row(&[
+            stored.to_string(),
+            format!("{:.1}", percentile(&times, 0.5)),
+            format!("{:.1}", percentile(&times, 1.0)),
+            format!("{pss:.1}"),
+        ]);
     }
     table.print();
     Ok(())

@@ -50,7 +50,11 @@ impl Server {
 
     fn start(mut command: Command, port: u16) -> Result<Server> {
         let began = Instant::now();
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("starting {command:?}"))?;
+        let mut process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {command:?}"))?;
         if let Some(stdout) = process.stdout.take() {
             // Read on, so that it never blocks on a full pipe.
             std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).for_each(drop));
@@ -68,7 +72,8 @@ impl Server {
 
     /// CPU seconds used so far, by all its threads.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).context("reading the server's CPU time")?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))
+            .context("reading the server's CPU time")?;
         // After the name, which may hold spaces: state is field 3, utime 14, stime 15, in clock ticks of 10 ms.
         let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
         let ticks: u64 = after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
@@ -78,7 +83,8 @@ impl Server {
     /// Memory that it alone answers for, in MiB: its proportional set size.
     pub(crate) fn pss_mib(&self) -> f64 {
         let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.process.id())).unwrap_or_default();
-        let kib = rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().split(' ').next()?.parse::<f64>().ok());
+        let kib =
+            rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().split(' ').next()?.parse::<f64>().ok());
         kib.unwrap_or(f64::NAN) / 1024.0
     }
 }

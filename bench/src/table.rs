@@ -33,9 +33,19 @@ impl Table {
         };
         let heads: Vec<String> = self.columns.iter().map(|column| (*column).to_owned()).collect();
         let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-        let rows: Vec<Value> = self.rows.iter().map(|row| {
-            Value::Object(self.columns.iter().zip(row).map(|(column, cell)| ((*column).to_owned(), Value::from(cell.as_str()))).collect::<Map<_, _>>())
-        }).collect();
+        let rows: Vec<Value> = self
+            .rows
+            .iter()
+            .map(|row| {
+                Value::Object(
+                    self.columns
+                        .iter()
+                        .zip(row)
+                        .map(|(column, cell)| ((*column).to_owned(), Value::from(cell.as_str())))
+                        .collect::<Map<_, _>>(),
+                )
+            })
+            .collect();
         let mut out = std::io::stdout().lock();
         // A reader that has gone away wants no more results.
         let _ = writeln!(out, "\n{}\n{}\n{}", self.name, line(&heads), line(&rules));

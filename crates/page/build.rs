@@ -1,5 +1,11 @@
 //! Builds the dashboard with Node and embeds it, or embeds a ready folder given by `CLAUDE_MPM_DASHBOARD_DIST`.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a build script speaks to Cargo and to people by printing"
+)]
+
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -55,7 +61,8 @@ fn build() -> Result<(), String> {
     let mut files = Vec::new();
     list(&folder, &folder, &mut files)?;
     files.sort();
-    fs::write(out.join("files.rs"), table(&folder, &files)?).map_err(|error| format!("writing the table of files: {error}"))
+    fs::write(out.join("files.rs"), table(&folder, &files)?)
+        .map_err(|error| format!("writing the table of files: {error}"))
 }
 
 fn build_with_node(out: &Path) -> Result<PathBuf, String> {
@@ -69,7 +76,8 @@ fn build_with_node(out: &Path) -> Result<PathBuf, String> {
     }
     check_node()?;
     // Two builds at once (a debug and a release one) would step on each other's node_modules.
-    let lock = File::create(dashboard.join(".build.lock")).map_err(|error| format!("locking the dashboard's folder: {error}"))?;
+    let lock = File::create(dashboard.join(".build.lock"))
+        .map_err(|error| format!("locking the dashboard's folder: {error}"))?;
     lock.lock().map_err(|error| format!("locking the dashboard's folder: {error}"))?;
     install(&dashboard)?;
     let dist = out.join("dist");
@@ -134,7 +142,8 @@ fn list(root: &Path, dir: &Path, files: &mut Vec<String>) -> Result<(), String> 
 fn table(folder: &Path, files: &[String]) -> Result<String, String> {
     let folder = fs::canonicalize(folder).map_err(|error| format!("finding {}: {error}", folder.display()))?;
     let mut table = String::from("/// Every file of the page.\npub const FILES: &[File] = &[\n");
-    for name in files.iter().filter(|name| !name.ends_with(".br") && !name.ends_with(".gz") && !name.ends_with(".map")) {
+    for name in files.iter().filter(|name| !name.ends_with(".br") && !name.ends_with(".gz") && !name.ends_with(".map"))
+    {
         let path = folder.join(name);
         let bytes = fs::read(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
         let mut hash = DefaultHasher::new();

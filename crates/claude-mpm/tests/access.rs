@@ -30,11 +30,20 @@ fn web_pages_of_other_sites_may_neither_read_nor_write() {
         assert_eq!(status(&monitor, "/api/v1/state", &[("origin", origin)]), 403, "{origin}");
         let (status, _) = monitor.request("POST", "/emit", &[("origin", origin)], r#"{"event":"x"}"#);
         assert_eq!(status, 403, "{origin}");
-        let upgrade = [("origin", origin), ("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
+        let upgrade = [
+            ("origin", origin),
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
         assert_eq!(monitor.request("GET", "/ws", &upgrade, "").0, 403, "{origin}");
         assert_eq!(monitor.request("GET", "/socket.io/?EIO=4&transport=websocket", &upgrade, "").0, 403, "{origin}");
     }
-    assert_eq!(status(&monitor, "/api/v1/events", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]), 403);
+    assert_eq!(
+        status(&monitor, "/api/v1/events", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]),
+        403
+    );
     assert_eq!(status(&monitor, "/", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]), 200);
 }
 
@@ -73,9 +82,14 @@ fn with_a_token_everybody_has_to_bring_it() {
 #[test]
 fn a_monitor_that_others_can_reach_needs_a_token() {
     let home = Home::new();
-    let refused = home.program(&["monitor", "start", "--foreground", "--port", "0", "--host", "0.0.0.0"]).output().unwrap();
+    let refused =
+        home.program(&["monitor", "start", "--foreground", "--port", "0", "--host", "0.0.0.0"]).output().unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(said.lines().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(), ["Error", "Reason", "Suggestion"], "{said}");
+    assert_eq!(
+        said.lines().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
+        ["Error", "Reason", "Suggestion"],
+        "{said}"
+    );
     assert!(said.contains("CLAUDE_MPM_SOCKETIO_TOKEN"), "{said}");
 }

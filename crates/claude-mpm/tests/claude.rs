@@ -12,8 +12,20 @@ use crate::support::{self, Follower, Home, Monitor};
 
 /// The hooks of somebody else, in the same settings: they witness what really fired.
 const WITNESSED: [&str; 14] = [
-    "SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PostToolBatch", "SubagentStart", "SubagentStop",
-    "Stop", "SessionEnd", "TaskCreated", "TaskCompleted", "CwdChanged", "PermissionRequest",
+    "SessionStart",
+    "UserPromptSubmit",
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "PostToolBatch",
+    "SubagentStart",
+    "SubagentStop",
+    "Stop",
+    "SessionEnd",
+    "TaskCreated",
+    "TaskCompleted",
+    "CwdChanged",
+    "PermissionRequest",
 ];
 
 /// A home with a witness in its settings, and our hooks installed beside it by our own installer.
@@ -22,10 +34,19 @@ fn prepare(home: &Home, monitor: &Monitor, client: &Path) -> PathBuf {
     fs::create_dir_all(home.path().join(".claude")).unwrap();
     fs::create_dir_all(&witness).unwrap();
     let script = home.path().join("witness.sh");
-    fs::write(&script, format!("#!/bin/sh\nf=$(mktemp {}/XXXXXXXX)\ncat > \"$f.part\" && mv \"$f.part\" \"$f.json\"\n", witness.display())).unwrap();
+    fs::write(
+        &script,
+        format!(
+            "#!/bin/sh\nf=$(mktemp {}/XXXXXXXX)\ncat > \"$f.part\" && mv \"$f.part\" \"$f.json\"\n",
+            witness.display()
+        ),
+    )
+    .unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let hooks: BTreeMap<&str, Value> =
-        WITNESSED.iter().map(|event| (*event, json!([{ "hooks": [{ "type": "command", "command": script }] }]))).collect();
+    let hooks: BTreeMap<&str, Value> = WITNESSED
+        .iter()
+        .map(|event| (*event, json!([{ "hooks": [{ "type": "command", "command": script }] }])))
+        .collect();
     let settings = json!({ "hooks": hooks, "model": "claude-sonnet-4-5" });
     fs::write(home.path().join(".claude/settings.json"), serde_json::to_vec_pretty(&settings).unwrap()).unwrap();
 
@@ -42,12 +63,20 @@ fn run(home: &Home, client: &Path, scenario: &str, environment: &[(&str, &str)],
     let mut command = std::process::Command::new(harness);
     command.arg(scenario).arg(&out).args(arguments).env("CLAUDE_BIN", client).env("CLIENT_HOME", home.path());
     let ran = command.envs(environment.iter().copied()).output().unwrap();
-    assert!(out.join("rc").exists(), "the client did not end: {} {}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(
+        out.join("rc").exists(),
+        "the client did not end: {} {}",
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr)
+    );
 }
 
 /// What fired by event and call, as counted by the witness.
 fn witnessed(folder: &Path) -> BTreeMap<(String, String), usize> {
-    let payloads = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    let payloads = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"));
     let mut counts = BTreeMap::new();
     for path in payloads {
         let payload: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -81,7 +110,11 @@ fn is_over(events: &[Value]) -> bool {
 
 #[test]
 fn every_hook_of_a_real_session_is_kept_in_order_paired_and_seen_live() {
-    let (Some(client), Some(mut follower)) = (support::tool("CLAUDE_MPM_TEST_CLAUDE"), support::node("follow.mjs", &[])) else { return };
+    let (Some(client), Some(mut follower)) =
+        (support::tool("CLAUDE_MPM_TEST_CLAUDE"), support::node("follow.mjs", &[]))
+    else {
+        return;
+    };
     let home = Home::new();
     let monitor = home.monitor();
     let witness = prepare(&home, &monitor, &client);
@@ -101,13 +134,26 @@ fn every_hook_of_a_real_session_is_kept_in_order_paired_and_seen_live() {
     let fired = witnessed(&witness);
     assert!(fired.values().sum::<usize>() > 30, "the witness saw {fired:#?}");
     assert_eq!(recorded(&events), fired, "the history has exactly what fired");
-    let times: Vec<&str> = events.iter().filter(|event| event["sources"][0] == "hook" && event["session_id"].is_string()).filter_map(|event| event["time"].as_str()).collect();
-    assert!(times.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 3, "in order, but for hooks that ran at once: {times:#?}");
+    let times: Vec<&str> = events
+        .iter()
+        .filter(|event| event["sources"][0] == "hook" && event["session_id"].is_string())
+        .filter_map(|event| event["time"].as_str())
+        .collect();
+    assert!(
+        times.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 3,
+        "in order, but for hooks that ran at once: {times:#?}"
+    );
 
     let started: Vec<&Value> = events.iter().filter(|event| event["kind"] == "tool_call.started").collect();
     assert!(!started.is_empty());
     for call in started {
-        let ends = events.iter().filter(|event| event["tool_use_id"] == call["tool_use_id"] && matches!(event["kind"].as_str(), Some("tool_call.finished" | "tool_call.failed"))).count();
+        let ends = events
+            .iter()
+            .filter(|event| {
+                event["tool_use_id"] == call["tool_use_id"]
+                    && matches!(event["kind"].as_str(), Some("tool_call.finished" | "tool_call.failed"))
+            })
+            .count();
         assert_eq!(ends, 1, "one end for {call}");
     }
     let last = events.iter().rev().find(|event| event["kind"] == "session.ended").unwrap()["seq"].clone();
@@ -118,7 +164,9 @@ fn every_hook_of_a_real_session_is_kept_in_order_paired_and_seen_live() {
     }
     if let Some(browser) = &mut browser {
         for text in ["echo hello world", "exit 3", "Look around"] {
-            browser.wait(&format!("a row with {text:?}"), |said| said["row"].as_str().is_some_and(|row| row.contains(text)));
+            browser.wait(&format!("a row with {text:?}"), |said| {
+                said["row"].as_str().is_some_and(|row| row.contains(text))
+            });
         }
     }
     let sessions = monitor.get("/api/v1/sessions");
@@ -153,7 +201,8 @@ fn a_real_permission_prompt_needs_you_until_it_is_answered() {
     let witness = prepare(&home, &monitor, &client);
 
     let needed = std::thread::scope(|scope| {
-        let running = scope.spawn(|| run(&home, &client, "permission", &[("MODE", "tui")], &["--permission-mode", "default"]));
+        let running =
+            scope.spawn(|| run(&home, &client, "permission", &[("MODE", "tui")], &["--permission-mode", "default"]));
         let mut needed = false;
         while !running.is_finished() {
             let sessions = monitor.get("/api/v1/sessions");
@@ -167,7 +216,10 @@ fn a_real_permission_prompt_needs_you_until_it_is_answered() {
     let events = monitor.history_when(is_over);
     assert!(needed, "the session needed somebody while its prompt was open");
     assert_eq!(recorded(&events), witnessed(&witness));
-    assert!(events.iter().any(|event| event["kind"] == "permission.requested" && event["tool_use_id"].is_string()), "requests are paired with their calls");
+    assert!(
+        events.iter().any(|event| event["kind"] == "permission.requested" && event["tool_use_id"].is_string()),
+        "requests are paired with their calls"
+    );
     let session = &monitor.get("/api/v1/sessions")["sessions"][0];
     assert_eq!(session["state"], "ended", "{session:#}");
 }

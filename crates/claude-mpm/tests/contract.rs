@@ -10,7 +10,9 @@ use crate::support::{self, Follower, Home, Monitor};
 /// The keys and types of a value; lists by their first element. A key whose value may be null counts as there.
 fn shape(value: &Value) -> Value {
     match value {
-        Value::Object(fields) => json!(fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect::<BTreeMap<_, _>>()),
+        Value::Object(fields) => {
+            json!(fields.iter().map(|(key, value)| (key.clone(), shape(value))).collect::<BTreeMap<_, _>>())
+        }
         Value::Array(items) => json!([items.first().map(shape)]),
         Value::String(_) => json!("string"),
         Value::Number(_) => json!("number"),
@@ -26,9 +28,12 @@ fn assert_fits(name: &str, answer: &Value, golden: &Value) {
         match (answer, golden) {
             (Value::String(null), _) | (_, Value::String(null)) if null == "null" => true,
             (Value::Object(answer), Value::Object(golden)) => {
-                answer.len() == golden.len() && answer.iter().all(|(key, value)| golden.get(key).is_some_and(|golden| fits(value, golden)))
+                answer.len() == golden.len()
+                    && answer.iter().all(|(key, value)| golden.get(key).is_some_and(|golden| fits(value, golden)))
             }
-            (Value::Array(answer), Value::Array(golden)) => fits(&answer[0], &golden[0]) || answer[0].is_null() || golden[0].is_null(),
+            (Value::Array(answer), Value::Array(golden)) => {
+                fits(&answer[0], &golden[0]) || answer[0].is_null() || golden[0].is_null()
+            }
             _ => answer == golden,
         }
     }
@@ -47,7 +52,8 @@ fn check(name: &str, answer: &Value) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, serde_json::to_string_pretty(answer).unwrap() + "\n").unwrap();
     }
-    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; UPDATE_CONTRACT=1 writes it", path.display()));
+    let golden = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_CONTRACT=1 writes it", path.display()));
     assert_fits(name, answer, &serde_json::from_str(&golden).unwrap());
 }
 
@@ -81,7 +87,17 @@ fn answers_over_http_have_their_documented_shape() {
         check(name, &monitor.get(path));
     }
     let stats = monitor.get("/api/v1/stats");
-    for field in ["server_time", "events", "errors", "tool_calls", "unique_kinds", "events_per_minute", "by_namespace", "by_kind", "clients"] {
+    for field in [
+        "server_time",
+        "events",
+        "errors",
+        "tool_calls",
+        "unique_kinds",
+        "events_per_minute",
+        "by_namespace",
+        "by_kind",
+        "clients",
+    ] {
         assert!(stats.get(field).is_some(), "{field}");
     }
     let (status, body) = monitor.post("/emit", "{");
@@ -105,10 +121,18 @@ fn the_pages_namespace_says_hello_then_events_then_states() {
 
     monitor.post("/emit", r#"{"namespace":"/hook","event":"user_prompt","data":{"prompt":"hi","session_id":"7f3a91c2-0000-4000-8000-000000000001"}}"#);
 
-    let events = client.wait("a batch with the prompt", |said| said["event"] == "events" && said["data"].to_string().contains("\"hi\""));
+    let events = client.wait("a batch with the prompt", |said| {
+        said["event"] == "events" && said["data"].to_string().contains("\"hi\"")
+    });
     let prompt = events["data"].as_array().unwrap().iter().find(|event| event["kind"] == "prompt.submitted").unwrap();
-    assert_eq!(prompt, &monitor.get(&format!("/api/v1/events/{}", prompt["seq"])), "live and history are the same JSON");
-    let state = client.wait("the session's state", |said| said["event"] == "state" && said["data"]["sessions"][0]["last_prompt"] == "hi");
+    assert_eq!(
+        prompt,
+        &monitor.get(&format!("/api/v1/events/{}", prompt["seq"])),
+        "live and history are the same JSON"
+    );
+    let state = client.wait("the session's state", |said| {
+        said["event"] == "state" && said["data"]["sessions"][0]["last_prompt"] == "hi"
+    });
     let mut state = state["data"].clone();
     // The sessions' own shape is checked above.
     state["sessions"] = json!([]);

@@ -8,7 +8,8 @@ use crate::support::{self, Follower, Home, Monitor, eventually};
 /// A monitor whose home is a disk of 16 MiB, 8 of which a ballast file takes.
 fn monitor_on_a_small_disk(home: &Home) -> Option<Monitor> {
     support::program_on_path("unshare")?;
-    let allowed = std::process::Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    let allowed =
+        std::process::Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
     if !allowed {
         assert!(std::env::var_os("CI").is_none(), "no mount namespaces here, and a skip is a failure in CI");
         eprintln!("skipped: no mount namespaces here");
@@ -17,13 +18,20 @@ fn monitor_on_a_small_disk(home: &Home) -> Option<Monitor> {
     let program = home.program(&[]);
     let script = "mount -t tmpfs -o size=16m none \"$HOME\" && head -c 8388608 /dev/zero > \"$HOME/ballast\" && exec \"$0\" monitor start --foreground --port 0";
     let mut command = std::process::Command::new("unshare");
-    command.args(["-rm", "sh", "-c", script]).arg(program.get_program()).env_clear().env("HOME", home.path()).env("PATH", std::env::var_os("PATH").unwrap());
+    command
+        .args(["-rm", "sh", "-c", script])
+        .arg(program.get_program())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", std::env::var_os("PATH").unwrap());
     Some(Monitor::start(command))
 }
 
 fn emit(monitor: &Monitor, number: usize) -> (u16, Value) {
     // What compresses badly fills a disk soonest.
-    let noise: String = (0..12_000_u64).map(|at| char::from(33 + ((at + 7).wrapping_mul(number as u64 * 2_654_435_761 + 97) >> 7) as u8 % 90)).collect();
+    let noise: String = (0..12_000_u64)
+        .map(|at| char::from(33 + ((at + 7).wrapping_mul(number as u64 * 2_654_435_761 + 97) >> 7) as u8 % 90))
+        .collect();
     let event = json!({ "namespace": "/system", "event": "filler", "data": { "number": number, "noise": noise } });
     let (status, body) = monitor.post("/emit", &event.to_string());
     (status, serde_json::from_str(&body).unwrap())

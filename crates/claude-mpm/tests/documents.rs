@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use crate::support::{self, Follower, Home, Monitor};
 
 fn session_start(session: &str) -> String {
-    json!({ "session_id": session, "hook_event_name": "SessionStart", "source": "startup", "cwd": "/w/app" }).to_string()
+    json!({ "session_id": session, "hook_event_name": "SessionStart", "source": "startup", "cwd": "/w/app" })
+        .to_string()
 }
 
 /// Runs an example until it has printed `wanted`, while `meanwhile` is repeated: it prints no line when it is ready.
 fn prints(mut command: std::process::Command, wanted: &str, meanwhile: impl Fn(usize)) {
-    let mut process = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::inherit()).spawn().unwrap();
+    let mut process =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::inherit()).spawn().unwrap();
     let lines = support::lines_of(process.stdout.take().unwrap());
     let mut seen = Vec::new();
     let mut round = 0;
@@ -20,7 +22,10 @@ fn prints(mut command: std::process::Command, wanted: &str, meanwhile: impl Fn(u
             meanwhile(round);
         }
         seen.extend(lines.try_iter());
-        assert!(process.try_wait().unwrap().is_none() || seen.iter().any(|line| line.contains(wanted)), "it ended after {seen:#?}");
+        assert!(
+            process.try_wait().unwrap().is_none() || seen.iter().any(|line| line.contains(wanted)),
+            "it ended after {seen:#?}"
+        );
         seen.iter().any(|line| line.contains(wanted)).then_some(())
     });
     let _ = process.kill();
@@ -43,7 +48,10 @@ fn the_socketio_guides_javascript_client_sees_sessions_start_and_logs_come() {
     });
     let client = support::node("document-5-basic.js", &[]).unwrap();
     prints(with_port(client, &monitor), "[INFO] hello from the log", |_| {
-        monitor.post("/emit", r#"{"namespace":"/log","event":"message","data":{"level":"INFO","message":"hello from the log"}}"#);
+        monitor.post(
+            "/emit",
+            r#"{"namespace":"/log","event":"message","data":{"level":"INFO","message":"hello from the log"}}"#,
+        );
     });
 }
 
@@ -112,9 +120,26 @@ fn eight_namespaces_get_their_events_over_websocket_and_polling_from_javascript_
                 home.hook(monitor.port, hook.to_string().as_bytes());
             }
 
-            for (namespace, event) in [("/session", "start"), ("/hook", "user_prompt"), ("/hook", "pre_tool"), ("/hook", "post_tool"), ("/agent", "task_delegated"),
-                ("/agent", "task_completed"), ("/agent", "agent_switched"), ("/claude", "status_changed"), ("/claude", "thinking"), ("/todo", "updated"), ("/todo", "task_added"),
-                ("/todo", "task_completed"), ("/memory", "loaded"), ("/session", "end"), ("/", "agent_activity"), ("/", "file_operation"), ("/", "session_update"), ("/system", "status")] {
+            for (namespace, event) in [
+                ("/session", "start"),
+                ("/hook", "user_prompt"),
+                ("/hook", "pre_tool"),
+                ("/hook", "post_tool"),
+                ("/agent", "task_delegated"),
+                ("/agent", "task_completed"),
+                ("/agent", "agent_switched"),
+                ("/claude", "status_changed"),
+                ("/claude", "thinking"),
+                ("/todo", "updated"),
+                ("/todo", "task_added"),
+                ("/todo", "task_completed"),
+                ("/memory", "loaded"),
+                ("/session", "end"),
+                ("/", "agent_activity"),
+                ("/", "file_operation"),
+                ("/", "session_update"),
+                ("/system", "status"),
+            ] {
                 follower.event(namespace, event);
             }
             let updated = follower.event("/todo", "updated");
@@ -161,10 +186,17 @@ fn a_client_that_was_there_all_along_sees_every_recorded_hook_in_order() {
     let last = stored.iter().rev().find(|event| event["kind"] == "session.ended").unwrap()["seq"].clone();
     follower.wait("the last event", |said| said["data"]["seq"] == last && said["namespace"] == "/session");
     for namespace in ["/hook", "/agent"] {
-        let seen: Vec<u64> = follower.seen().iter().filter(|said| said["namespace"] == namespace && said["event"] != "agent_switched")
-            .filter_map(|said| said["data"]["seq"].as_u64()).collect();
-        let expected: Vec<u64> = stored.iter().filter(|event| event["namespace"] == namespace && event["seq"].as_u64() <= last.as_u64())
-            .map(|event| event["seq"].as_u64().unwrap()).collect();
+        let seen: Vec<u64> = follower
+            .seen()
+            .iter()
+            .filter(|said| said["namespace"] == namespace && said["event"] != "agent_switched")
+            .filter_map(|said| said["data"]["seq"].as_u64())
+            .collect();
+        let expected: Vec<u64> = stored
+            .iter()
+            .filter(|event| event["namespace"] == namespace && event["seq"].as_u64() <= last.as_u64())
+            .map(|event| event["seq"].as_u64().unwrap())
+            .collect();
         assert_eq!(seen, expected, "{namespace}");
     }
 }

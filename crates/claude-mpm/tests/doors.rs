@@ -19,10 +19,16 @@ fn an_emitted_event_is_stored_before_its_answer() {
     let home = Home::new();
     let monitor = home.monitor();
 
-    let answer = emit(&monitor, &json!({ "namespace": "system", "event": "custom_event", "data": { "message": "Custom event data" } }));
+    let answer = emit(
+        &monitor,
+        &json!({ "namespace": "system", "event": "custom_event", "data": { "message": "Custom event data" } }),
+    );
 
     let event = stored(&monitor, &answer["seq"]);
-    assert_eq!((&event["namespace"], &event["event"], &event["data"]["message"]), (&json!("/system"), &json!("custom_event"), &json!("Custom event data")));
+    assert_eq!(
+        (&event["namespace"], &event["event"], &event["data"]["message"]),
+        (&json!("/system"), &json!("custom_event"), &json!("Custom event data"))
+    );
 }
 
 #[test]
@@ -45,8 +51,10 @@ fn what_the_hook_scripts_of_claude_mpm_send_is_the_same_event_as_our_hooks() {
     let monitor = home.monitor();
     let raw = json!({ "session_id": "s1", "transcript_path": "/t.jsonl", "cwd": "/w/app", "permission_mode": "default", "hook_event_name": "PreToolUse",
         "tool_name": "Bash", "tool_input": { "command": "cargo test" }, "tool_use_id": "toolu_1" });
-    let wrapped = |data: &Value| json!({ "type": "hook", "subtype": "pre_tool", "hook_event_name": "PreToolUse", "session_id": "s1",
-        "correlation_id": "c1", "timestamp": "2026-11-20T12:00:00.000Z", "source": "claude_hooks", "data": data });
+    let wrapped = |data: &Value| {
+        json!({ "type": "hook", "subtype": "pre_tool", "hook_event_name": "PreToolUse", "session_id": "s1",
+        "correlation_id": "c1", "timestamp": "2026-11-20T12:00:00.000Z", "source": "claude_hooks", "data": data })
+    };
 
     home.hook(monitor.port, raw.to_string().as_bytes());
     monitor.history_when(|events| events.iter().any(|event| event["tool_use_id"] == "toolu_1"));
@@ -55,7 +63,8 @@ fn what_the_hook_scripts_of_claude_mpm_send_is_the_same_event_as_our_hooks() {
         assert_eq!(monitor.post("/api/events", &body.to_string()), (204, String::new()));
     }
 
-    let calls: Vec<Value> = monitor.history().into_iter().filter(|event| event["kind"] == "tool_call.started").collect();
+    let calls: Vec<Value> =
+        monitor.history().into_iter().filter(|event| event["kind"] == "tool_call.started").collect();
     assert_eq!(calls.len(), 1, "four tellings are one event");
     assert_eq!(calls[0]["sources"], json!(["hook", "http"]));
     assert_eq!(calls[0]["data"]["tool_input"]["command"], "cargo test");
@@ -87,9 +96,21 @@ fn bodies_that_are_no_event_get_an_error_that_a_program_can_read() {
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     let nested = format!("{{\"event\":\"x\",\"data\":{}}}", "[".repeat(200));
     for (path, body, wanted) in [
-        ("/emit", "", 400), ("/emit", "{", 400), ("/emit", "12", 400), ("/emit", "\"x\"", 400), ("/emit", deep.as_str(), 400), ("/emit", nested.as_str(), 400),
-        ("/emit", r#"{"namespace":"/x"}"#, 400), ("/emit", r#"{"event":""}"#, 400), ("/emit", r#"{"event":"connect"}"#, 400), ("/emit", r#"{"namespace":3,"event":"x"}"#, 400),
-        ("/api/events", "[]", 400), ("/api/events", "[{}]", 400), ("/api/events", "null", 400), ("/api/events", "{}", 400), ("/api/events", "\u{0}", 400),
+        ("/emit", "", 400),
+        ("/emit", "{", 400),
+        ("/emit", "12", 400),
+        ("/emit", "\"x\"", 400),
+        ("/emit", deep.as_str(), 400),
+        ("/emit", nested.as_str(), 400),
+        ("/emit", r#"{"namespace":"/x"}"#, 400),
+        ("/emit", r#"{"event":""}"#, 400),
+        ("/emit", r#"{"event":"connect"}"#, 400),
+        ("/emit", r#"{"namespace":3,"event":"x"}"#, 400),
+        ("/api/events", "[]", 400),
+        ("/api/events", "[{}]", 400),
+        ("/api/events", "null", 400),
+        ("/api/events", "{}", 400),
+        ("/api/events", "\u{0}", 400),
     ] {
         let (status, answer) = monitor.post(path, body);
         assert_eq!(status, wanted, "{path} {}: {answer}", &body[..body.len().min(60)]);
@@ -122,7 +143,8 @@ fn history_is_found_by_words_and_fields_and_paged_without_a_gap() {
         "data": { "message": format!("note {number} about {}", if number % 10 == 0 { "handleRequest" } else { "nothing" }), "session_id": format!("s{}", number % 3) } })).collect();
     emit(&monitor, &json!(events));
 
-    let found = |query: &str| monitor.get(&format!("/api/v1/events?limit=5000&{query}"))["events"].as_array().unwrap().len();
+    let found =
+        |query: &str| monitor.get(&format!("/api/v1/events?limit=5000&{query}"))["events"].as_array().unwrap().len();
     assert_eq!(found("q=request"), 25);
     assert_eq!(found("q=%22note%2020%20about%22"), 1);
     assert_eq!(found("namespace=/log&q=note"), 125);

@@ -17,10 +17,14 @@ fn twenty_kills_under_load_lose_nothing_acknowledged_and_double_nothing() {
     let mut monitor = home.monitor();
     let port = monitor.port;
     let over = Arc::new(AtomicBool::new(false));
-    let senders: Vec<_> = (0..4).map(|sender| std::thread::spawn({
-        let over = Arc::clone(&over);
-        move || acknowledged(port, sender, &over)
-    })).collect();
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            std::thread::spawn({
+                let over = Arc::clone(&over);
+                move || acknowledged(port, sender, &over)
+            })
+        })
+        .collect();
     let hooks = std::thread::spawn({
         let over = Arc::clone(&over);
         let spool = home.path().join(".claude-mpm/spool").join(port.to_string());
@@ -37,7 +41,8 @@ fn twenty_kills_under_load_lose_nothing_acknowledged_and_double_nothing() {
     let acknowledged: Vec<(u64, String)> = senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
     let spooled = hooks.join().unwrap();
 
-    let events = monitor.history_when(|events| spooled <= events.iter().filter(|event| event["kind"] == "prompt.submitted").count());
+    let events = monitor
+        .history_when(|events| spooled <= events.iter().filter(|event| event["kind"] == "prompt.submitted").count());
     let seqs: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "numbers go on without a hole");
     let by_seq = |seq: u64| &events[seq as usize - 1];
@@ -47,7 +52,11 @@ fn twenty_kills_under_load_lose_nothing_acknowledged_and_double_nothing() {
     assert!(acknowledged.len() > KILLS, "only {} were acknowledged", acknowledged.len());
     let sent: Vec<&str> = events.iter().filter_map(|event| event["data"]["name"].as_str()).collect();
     assert_eq!(sent.iter().collect::<HashSet<_>>().len(), sent.len(), "no request is there twice");
-    let prompts: Vec<Value> = events.iter().filter(|event| event["kind"] == "prompt.submitted").map(|event| event["summary"].clone()).collect();
+    let prompts: Vec<Value> = events
+        .iter()
+        .filter(|event| event["kind"] == "prompt.submitted")
+        .map(|event| event["summary"].clone())
+        .collect();
     let expected: Vec<Value> = (0..spooled).map(|number| json!(format!("prompt {number}"))).collect();
     assert_eq!(prompts, expected, "every spooled hook is there once, in order");
 }
@@ -73,7 +82,8 @@ fn acknowledged(port: u16, sender: usize, over: &AtomicBool) -> Vec<(u64, String
 fn spooled(spool: &std::path::Path, over: &AtomicBool) -> usize {
     let mut count = 0;
     while !over.load(Ordering::Relaxed) {
-        let payload = json!({ "session_id": "s1", "hook_event_name": "UserPromptSubmit", "prompt": format!("prompt {count}") });
+        let payload =
+            json!({ "session_id": "s1", "hook_event_name": "UserPromptSubmit", "prompt": format!("prompt {count}") });
         let mut frame = vec![0; event::frame::HEAD_BYTES];
         frame.extend_from_slice(payload.to_string().as_bytes());
         event::frame::seal(&mut frame, event::frame::Stamp::default());

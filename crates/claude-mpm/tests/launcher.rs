@@ -13,21 +13,31 @@ fn a_second_launch_reuses_the_running_monitor_and_says_so() {
     let second = home.launcher(&["--no-browser", "--port", &port]).output().unwrap();
 
     assert_eq!(second.status.code(), Some(0));
-    assert_eq!(String::from_utf8(second.stdout).unwrap(), format!("Monitor already running at http://localhost:{port}\n"));
+    assert_eq!(
+        String::from_utf8(second.stdout).unwrap(),
+        format!("Monitor already running at http://localhost:{port}\n")
+    );
 }
 
 #[test]
 fn the_launcher_says_what_document_3_prints_and_ends_gracefully() {
     let home = Home::new();
     let port = free_port();
-    let mut launched = home.launcher(&["--no-browser", "--port", &port.to_string()]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut launched = home
+        .launcher(&["--no-browser", "--port", &port.to_string()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let lines = lines_of(launched.stdout.take().unwrap());
     let mut said = Vec::new();
     eventually("the monitor answers", || {
         said.extend(lines.try_iter());
         try_request(port, "GET", "/health", &[], "").filter(|_| said.len() == 2)
     });
-    assert_eq!(said, [format!("Starting Claude MPM monitor on localhost:{port}"), format!("Monitor running on port {port}")]);
+    assert_eq!(
+        said,
+        [format!("Starting Claude MPM monitor on localhost:{port}"), format!("Monitor running on port {port}")]
+    );
 
     rustix::process::kill_process(rustix::process::Pid::from_child(&launched), rustix::process::Signal::INT).unwrap();
     assert!(launched.wait().unwrap().success());
@@ -45,7 +55,9 @@ fn a_stranger_on_the_port_is_left_alone_and_the_error_is_the_printed_one() {
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(refused.stderr).unwrap(),
-        format!("Error: Port {port} is already in use by another service.\nPlease stop the existing service or choose a different port.\n")
+        format!(
+            "Error: Port {port} is already in use by another service.\nPlease stop the existing service or choose a different port.\n"
+        )
     );
 }
 
@@ -66,10 +78,26 @@ fn the_health_answer_has_every_field_of_the_documents() {
     let home = Home::new();
     let monitor = home.monitor();
     let health = monitor.get("/health");
-    for field in ["status", "service", "server", "version", "port", "pid", "uptime", "connections", "timestamp", "session_id", "claude_status", "health"] {
+    for field in [
+        "status",
+        "service",
+        "server",
+        "version",
+        "port",
+        "pid",
+        "uptime",
+        "connections",
+        "timestamp",
+        "session_id",
+        "claude_status",
+        "health",
+    ] {
         assert!(health.get(field).is_some(), "{field}");
     }
-    assert_eq!((&health["status"], &health["service"], &health["server"]), (&"running".into(), &"claude-mpm-monitor".into(), &"claude-mpm-socketio".into()));
+    assert_eq!(
+        (&health["status"], &health["service"], &health["server"]),
+        (&"running".into(), &"claude-mpm-monitor".into(), &"claude-mpm-socketio".into())
+    );
     assert_eq!(health["port"], monitor.port);
 }
 

@@ -12,7 +12,11 @@ fn prompt(session: &str, number: usize) -> String {
 }
 
 fn prompts(events: &[Value]) -> Vec<&str> {
-    events.iter().filter(|event| event["kind"] == "prompt.submitted").map(|event| event["summary"].as_str().unwrap()).collect()
+    events
+        .iter()
+        .filter(|event| event["kind"] == "prompt.submitted")
+        .map(|event| event["summary"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
@@ -45,9 +49,15 @@ fn two_thousand_hooks_fired_while_no_monitor_runs_are_all_there_in_order_with_th
     let events = monitor.history_when(|events| prompts(events).len() >= 2_000);
     let expected: Vec<String> = (0..2_000).map(|number| format!("prompt {number}")).collect();
     assert_eq!(prompts(&events), expected);
-    let times: Vec<_> = events.iter().filter(|event| event["kind"] == "prompt.submitted").map(|event| event["time"].as_str().unwrap().to_owned()).collect();
+    let times: Vec<_> = events
+        .iter()
+        .filter(|event| event["kind"] == "prompt.submitted")
+        .map(|event| event["time"].as_str().unwrap().to_owned())
+        .collect();
     assert!(times.is_sorted(), "each carries the time of its own hook");
-    let ms = |time: SystemTime| event::event::Time::from_ms(time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64).to_string();
+    let ms = |time: SystemTime| {
+        event::event::Time::from_ms(time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64).to_string()
+    };
     assert!(times[0] >= ms(before) && times[1_999] <= ms(after), "{} {}", times[0], times[1_999]);
 }
 
@@ -83,7 +93,8 @@ fn what_is_no_json_is_kept_and_says_so() {
     home.hook(monitor.port, b"");
     home.hook(monitor.port, "x".repeat(5_000_000).as_bytes());
 
-    let events = monitor.history_when(|events| events.iter().filter(|event| event["kind"] == "hook.unreadable").count() == 3);
+    let events =
+        monitor.history_when(|events| events.iter().filter(|event| event["kind"] == "hook.unreadable").count() == 3);
     let first = events.iter().find(|event| event["kind"] == "hook.unreadable").unwrap();
     assert_eq!(first["event"], "hook_error");
     // What is no JSON may hold anything, a file's body too: it is withheld, and can be asked for.

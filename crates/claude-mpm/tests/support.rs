@@ -150,7 +150,13 @@ impl Drop for Monitor {
 }
 
 /// An HTTP request by hand, so that tests can send what no library would. `None` when nobody answers.
-pub(crate) fn try_request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, String)> {
+pub(crate) fn try_request(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<(u16, String)> {
     use std::io::Read;
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).ok()?;
@@ -307,7 +313,10 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> Option<Command> {
 pub(crate) fn browser(monitor: &Monitor) -> Option<Command> {
     tool("CLAUDE_MPM_TEST_CHROMIUM").map(|chromium| {
         let mut command = Command::new("node");
-        command.arg(repository().join("dashboard/e2e/watch.mjs")).env("CHROMIUM", chromium).env("MONITOR_URL", monitor.url(""));
+        command
+            .arg(repository().join("dashboard/e2e/watch.mjs"))
+            .env("CHROMIUM", chromium)
+            .env("MONITOR_URL", monitor.url(""));
         command
     })
 }

@@ -119,7 +119,10 @@ impl Agents {
             let place = self.appeared(agent_id, &delegation.agent_type.clone(), at, Some(delegation));
             return &mut self.known[place];
         };
-        let holder = self.known.iter().position(|agent| agent.tool_use_id.is_some() && agent.tool_use_id == delegation.tool_use_id);
+        let holder = self
+            .known
+            .iter()
+            .position(|agent| agent.tool_use_id.is_some() && agent.tool_use_id == delegation.tool_use_id);
         let guessed = (self.known[place].task.replace(delegation.task), self.known[place].tool_use_id.clone());
         self.known[place].tool_use_id = delegation.tool_use_id;
         match holder {
@@ -138,12 +141,13 @@ impl Agents {
         self.working().find(|agent| agent.tool_use_id.as_deref() == Some(tool_use_id))
     }
 
-    /// This agent is done. Returns whether it still worked until now.
-    pub fn done(&mut self, agent_id: &str, at: Time) -> bool {
-        let Some(place) = self.place(agent_id) else { return false };
-        let agent = &mut self.known[place];
-        agent.ended_at = Some(at);
-        std::mem::replace(&mut agent.state, State::Done) == State::Working
+    /// This agent is done.
+    pub fn done(&mut self, agent_id: &str, at: Time) {
+        let working = self.known.iter_mut().filter(|agent| agent.state == State::Working);
+        for agent in working.filter(|agent| agent.agent_id == agent_id) {
+            agent.state = State::Done;
+            agent.ended_at = Some(at);
+        }
     }
 
     /// Evidence that this agent is at work, also after it was seen to be done: it can be sent another message.
@@ -207,7 +211,9 @@ mod tests {
         agents.heard("b", Some("Explore"), Time::from_ms(1));
         agents.heard("a", Some("Explore"), Time::from_ms(2));
         agents.launched("b", asked("t2", "two"), Time::from_ms(3));
-        let of = |id: &str| agents.get(id).map(|agent| (agent.tool_use_id.clone().unwrap(), agent.task.clone().unwrap())).unwrap();
+        let of = |id: &str| {
+            agents.get(id).map(|agent| (agent.tool_use_id.clone().unwrap(), agent.task.clone().unwrap())).unwrap()
+        };
         assert_eq!(of("b"), ("t2".to_owned(), "two".to_owned()));
         assert_eq!(of("a"), ("t1".to_owned(), "one".to_owned()));
     }

@@ -13,8 +13,12 @@ const NAME_BYTES_MAX: usize = 128;
 /// How deep claude-mpm's hook scripts wrap the hook's own JSON in `data` fields, and one more.
 const ENVELOPES_MAX: usize = 4;
 
+/// How far a sender's clock may be ahead of ours, in milliseconds.
+const AHEAD_MS_MAX: i64 = 3_600_000;
+
 /// Names that Socket.IO keeps for itself; clients would take them for something else.
-const RESERVED: [&str; 6] = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+const RESERVED: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// Why something emitted cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +88,9 @@ fn hook_inside(data: &Value, now: Time) -> Option<(Map<String, Value>, Time)> {
         layer = fields.get("data").and_then(Value::as_object);
     }
     let is_hook = layers.iter().any(|layer| layer.get("type").and_then(Value::as_str) == Some("hook"))
-        || layers.first().is_some_and(|layer| layer.contains_key("hook_event_name") && layer.contains_key("session_id"));
+        || layers
+            .first()
+            .is_some_and(|layer| layer.contains_key("hook_event_name") && layer.contains_key("session_id"));
     if !is_hook {
         return None;
     }
@@ -98,7 +104,12 @@ fn hook_inside(data: &Value, now: Time) -> Option<(Map<String, Value>, Time)> {
         payload.insert("session_id".to_owned(), session.clone());
     }
     let told = layers.iter().find_map(|layer| layer.get("timestamp").and_then(Value::as_str));
-    Some((payload, told.and_then(Time::parse).unwrap_or(now)))
+    Some((payload, told.map_or(now, |told| time_told(told, now))))
+}
+
+/// When its sender says that it happened, unless that cannot be: a time far ahead would keep a session alive for ever.
+fn time_told(told: &str, now: Time) -> Time {
+    Time::parse(told).filter(|time| time.ms() <= now.ms().saturating_add(AHEAD_MS_MAX)).unwrap_or(now)
 }
 
 fn plain(namespace: &str, event: &str, mut data: Value, now: Time, source: Source) -> Fact {
@@ -107,7 +118,8 @@ fn plain(namespace: &str, event: &str, mut data: Value, now: Time, source: Sourc
     let cut = bodies::shorten_only(&mut data);
     let text = |key: &str| data.get(key).and_then(Value::as_str).filter(|text| text.len() <= 256).map(str::to_owned);
     let kind = Kind::addressed(namespace, event).unwrap_or(Kind::Custom);
-    let mut fact = Fact::new(kind, text("timestamp").and_then(|time| Time::parse(&time)).unwrap_or(now), source, Value::Null);
+    let time = text("timestamp").map_or(now, |told| time_told(&told, now));
+    let mut fact = Fact::new(kind, time, source, Value::Null);
     fact.session_id = text("session_id");
     fact.agent_id = text("agent_id").filter(|_| !matches!(namespace, "/memory"));
     fact.agent_type = text("agent_type");
@@ -159,26 +171,41 @@ mod tests {
 
     #[test]
     fn a_namespace_may_lack_its_slash_and_any_event_name_is_taken() {
-        let fact = read_one(json!({"namespace": "system", "event": "custom_event", "data": {"message": "Custom event data"}})).unwrap();
+        let fact =
+            read_one(json!({"namespace": "system", "event": "custom_event", "data": {"message": "Custom event data"}}))
+                .unwrap();
         assert_eq!((fact.namespace(), fact.event_name(), fact.kind), ("/system", "custom_event", Kind::Custom));
         assert_eq!(fact.summary, "Custom event data");
     }
 
     #[test]
     fn a_documented_event_becomes_its_kind() {
-        let fact = read_one(json!({"namespace": "/hook", "event": "pre_tool", "data": {"tool_name": "Edit", "session_id": "s"}})).unwrap();
-        assert_eq!((fact.kind, fact.session_id.as_deref(), fact.tool_name.as_deref()), (Kind::ToolCallStarted, Some("s"), Some("Edit")));
+        let fact = read_one(
+            json!({"namespace": "/hook", "event": "pre_tool", "data": {"tool_name": "Edit", "session_id": "s"}}),
+        )
+        .unwrap();
+        assert_eq!(
+            (fact.kind, fact.session_id.as_deref(), fact.tool_name.as_deref()),
+            (Kind::ToolCallStarted, Some("s"), Some("Edit"))
+        );
     }
 
     #[test]
     fn the_bodies_of_claude_mpms_hook_scripts_become_the_same_fact_as_our_hook() {
         let raw = json!({"hook_event_name": "PreToolUse", "session_id": "s1", "tool_name": "Bash", "tool_use_id": "t1", "tool_input": {"command": "ls"}});
         let ours = hook_input::read(raw.to_string().as_bytes(), Time::from_ms(5), Source::Hook);
-        let envelope = |data: Value| json!({"type": "hook", "subtype": "pre_tool", "hook_event_name": "PreToolUse", "session_id": "s1",
-            "correlation_id": "c", "timestamp": "2025-01-31T14:30:52.123Z", "source": "hook", "data": data});
+        let envelope = |data: Value| {
+            json!({"type": "hook", "subtype": "pre_tool", "hook_event_name": "PreToolUse", "session_id": "s1",
+            "correlation_id": "c", "timestamp": "2025-01-31T14:30:52.123Z", "source": "hook", "data": data})
+        };
         for data in [envelope(raw.clone()), envelope(envelope(raw.clone())), raw] {
-            let theirs = read(json!({"namespace": "/", "event": "claude_event", "data": data}), Time::from_ms(5), Source::Http).unwrap();
-            assert_eq!((theirs.kind, theirs.identity, &theirs.data, &theirs.tool_use_id), (ours.kind, ours.identity, &ours.data, &ours.tool_use_id));
+            let theirs =
+                read(json!({"namespace": "/", "event": "claude_event", "data": data}), Time::from_ms(5), Source::Http)
+                    .unwrap();
+            assert_eq!(
+                (theirs.kind, theirs.identity, &theirs.data, &theirs.tool_use_id),
+                (ours.kind, ours.identity, &ours.data, &ours.tool_use_id)
+            );
         }
     }
 

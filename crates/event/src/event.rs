@@ -13,6 +13,9 @@ use crate::vocabulary::Kind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
+/// 0000-01-01T00:00:00Z: years before it are written in another form.
+const YEAR_0: Time = Time(-62_167_219_200_000);
+
 impl Time {
     /// The moment `ms` milliseconds after the epoch.
     pub const fn from_ms(ms: i64) -> Time {
@@ -32,7 +35,7 @@ impl Time {
     /// Reads RFC 3339 with any offset; `None` when it is none, or lies outside the years 0 to 9999.
     pub fn parse(text: &str) -> Option<Time> {
         let at: jiff::Timestamp = text.trim().parse().ok()?;
-        Some(Time(at.as_millisecond()))
+        Some(Time(at.as_millisecond())).filter(|time| *time >= YEAR_0)
     }
 
     /// Milliseconds from `earlier` to this moment, 0 when `earlier` lies after it.
@@ -106,7 +109,9 @@ impl Source {
     /// The door of this name.
     pub fn named(name: &str) -> Option<Source> {
         use Source::{Emit, Hook, Http, Launcher, Otlp, Server, Socketio, Transcript, Websocket};
-        [Hook, Http, Emit, Socketio, Websocket, Otlp, Transcript, Launcher, Server].into_iter().find(|door| door.name() == name)
+        [Hook, Http, Emit, Socketio, Websocket, Otlp, Transcript, Launcher, Server]
+            .into_iter()
+            .find(|door| door.name() == name)
     }
 }
 
@@ -214,7 +219,7 @@ impl Fact {
         }
     }
 
-    /// A fact that follows from `self`: same moment, session, agent and prompt, told by the server.
+    /// A fact that follows from `self`: same moment, session, agent and prompt, told by the same doors.
     pub fn implies(&self, kind: Kind, data: Value) -> Fact {
         Fact {
             session_id: self.session_id.clone(),
@@ -307,5 +312,7 @@ mod tests {
         assert_eq!(Time::from_ms(1_738_333_852_000).to_string(), "2025-01-31T14:30:52.000Z");
         assert_eq!(Time::parse("2025-01-31T15:30:52.123456+01:00"), Some(Time::from_ms(1_738_333_852_123)));
         assert_eq!(Time::parse("yesterday"), None);
+        assert_eq!(Time::parse("0000-01-01T00:00:00Z"), Some(YEAR_0));
+        assert_eq!(Time::parse("-000001-12-31T00:00:00Z"), None);
     }
 }

@@ -111,7 +111,8 @@ impl Filter {
 
     /// Whether it wants this event.
     pub fn wants(&self, subject: &Subject) -> bool {
-        let needs_text = |term: &Term| matches!(term, Term::Word(_) | Term::Prefix(_) | Term::Phrase(_) | Term::Regex(_));
+        let needs_text =
+            |term: &Term| matches!(term, Term::Word(_) | Term::Prefix(_) | Term::Phrase(_) | Term::Regex(_));
         let cheap = self.terms.iter().filter(|(_, term)| !needs_text(term));
         if !cheap.clone().all(|(negated, term)| term.holds(subject, "") != *negated) {
             return false;
@@ -133,7 +134,8 @@ impl Filter {
             && let Some(end) = closing_slash(pattern)
         {
             let regex = RegexBuilder::new(&pattern[..end]).case_insensitive(true).size_limit(REGEX_BYTES_MAX).build();
-            let regex = regex.map_err(|error| QueryError(format!("/{}/ is no regular expression: {error}", &pattern[..end])))?;
+            let regex = regex
+                .map_err(|error| QueryError(format!("/{}/ is no regular expression: {error}", &pattern[..end])))?;
             return Ok((Some(Term::Regex(regex)), &pattern[end + 1..]));
         }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -155,9 +157,10 @@ impl Filter {
 
 /// Where a regular expression ends: at a slash that white space or the end follows.
 fn closing_slash(pattern: &str) -> Option<usize> {
-    pattern.match_indices('/').map(|(at, _)| at).find(|at| {
-        *at > 0 && pattern[at + 1..].chars().next().is_none_or(char::is_whitespace)
-    })
+    pattern
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .find(|at| *at > 0 && pattern[at + 1..].chars().next().is_none_or(char::is_whitespace))
 }
 
 impl Term {
@@ -187,11 +190,13 @@ impl Term {
                     (None, Some(length)) => (false, length),
                     (None, None) => (true, value),
                 };
-                let ms = duration_ms(length).ok_or_else(|| QueryError(format!("took:{value} is no duration; write took:>5s")))?;
+                let ms = duration_ms(length)
+                    .ok_or_else(|| QueryError(format!("took:{value} is no duration; write took:>5s")))?;
                 Ok(Some(Some(Term::Took { more, ms })))
             }
             "last" => {
-                let ms = duration_ms(value).ok_or_else(|| QueryError(format!("last:{value} is no duration; write last:15m")))?;
+                let ms = duration_ms(value)
+                    .ok_or_else(|| QueryError(format!("last:{value} is no duration; write last:15m")))?;
                 Ok(Some(Some(Term::From(Time::from_ms(now.ms().saturating_sub_unsigned(ms))))))
             }
             "from" | "to" => {
@@ -210,10 +215,12 @@ impl Term {
             Term::Phrase(phrase) => fold(text).contains(phrase.as_str()),
             Term::Regex(regex) => regex.is_match(text),
             Term::Field(field, wanted) => subject.field(*field, wanted),
-            Term::IsError => subject.outcome.as_deref() == Some("error") || matches!(subject.kind.as_str(), "turn.failed" | "system.error" | "hook.unreadable"),
+            Term::IsError => subject.is_error(),
             Term::IsNeed => matches!(subject.kind.as_str(), "permission.requested" | "elicitation.requested"),
             Term::IsOpen => subject.kind == "tool_call.started",
-            Term::Took { more, ms } => subject.duration_ms.is_some_and(|took| if *more { took > *ms } else { took < *ms }),
+            Term::Took { more, ms } => {
+                subject.duration_ms.is_some_and(|took| if *more { took > *ms } else { took < *ms })
+            }
             Term::From(at) => subject.time >= *at,
             Term::To(at) => subject.time <= *at,
         }
@@ -221,19 +228,33 @@ impl Term {
 }
 
 impl Subject {
+    /// As [`crate::event::Fact::is_error`] says it.
+    fn is_error(&self) -> bool {
+        let is_logged = || matches!(self.data.get("level").and_then(Value::as_str), Some("ERROR" | "CRITICAL"));
+        self.outcome.as_deref() == Some("error")
+            || matches!(self.kind.as_str(), "turn.failed" | "system.error" | "hook.unreadable")
+            || (self.kind == "log.message" && is_logged())
+    }
+
     fn field(&self, field: Field, wanted: &[String]) -> bool {
         let is = |value: &Option<String>| value.as_deref().is_some_and(|value| wanted.contains(&fold(value)));
         let begins = |value: &Option<String>| {
             value.as_deref().is_some_and(|value| wanted.iter().any(|wanted| fold(value).starts_with(wanted.as_str())))
         };
         match field {
-            Field::Namespace => wanted.iter().any(|wanted| wanted.trim_start_matches('/') == self.namespace.trim_start_matches('/')),
+            Field::Namespace => {
+                wanted.iter().any(|wanted| wanted.trim_start_matches('/') == self.namespace.trim_start_matches('/'))
+            }
             Field::Kind => wanted.iter().any(|wanted| {
                 *wanted == self.kind || *wanted == self.event || self.kind.split('.').next() == Some(wanted)
             }),
             Field::Tool => is(&self.tool_name),
             Field::Agent => {
-                is(&self.agent_type) || is(&self.agent_id) || (self.agent_id.is_none() && self.agent_type.is_none() && wanted.iter().any(|wanted| wanted == "main"))
+                is(&self.agent_type)
+                    || is(&self.agent_id)
+                    || (self.agent_id.is_none()
+                        && self.agent_type.is_none()
+                        && wanted.iter().any(|wanted| wanted == "main"))
             }
             Field::Session => begins(&self.session_id),
             Field::Project => {
@@ -244,7 +265,10 @@ impl Subject {
                 let mut text = String::new();
                 for key in ["file", "file_path", "path"] {
                     collect(self.data.get(key).unwrap_or(&Value::Null), &mut text);
-                    collect(self.data.get("tool_input").and_then(|input| input.get(key)).unwrap_or(&Value::Null), &mut text);
+                    collect(
+                        self.data.get("tool_input").and_then(|input| input.get(key)).unwrap_or(&Value::Null),
+                        &mut text,
+                    );
                 }
                 let text = fold(&text);
                 wanted.iter().any(|wanted| text.contains(wanted.as_str()))
@@ -335,12 +359,25 @@ mod tests {
             "namespace": "/hook", "event": "post_tool", "session_id": "c01bd4e7-22aa", "agent_type": "Explore", "agent_id": "a4", "tool_name": "Bash",
             "cwd": "/w/web-shop", "outcome": "error", "duration_ms": 6110, "summary": "exit 1 · pnpm test checkout", "sources": ["hook"],
             "data": {"tool_input": {"command": "pnpm test checkout"}, "error": "at handleRequest (src/server/hub.rs:41)\nsnake_case \"Ünïcode\""}});
-        Filter::parse(query, Time::parse("2026-11-20T14:40:00Z").unwrap()).unwrap().wants_json(event.to_string().as_bytes())
+        Filter::parse(query, Time::parse("2026-11-20T14:40:00Z").unwrap())
+            .unwrap()
+            .wants_json(event.to_string().as_bytes())
     }
 
     #[test]
     fn words_are_found_at_the_start_of_tokens() {
-        for query in ["checkout", "CHECK", "hub.rs", "src/server/hub.rs", "handleRequest", "request", "case", "ünï", "check*", "pnpm -absent"] {
+        for query in [
+            "checkout",
+            "CHECK",
+            "hub.rs",
+            "src/server/hub.rs",
+            "handleRequest",
+            "request",
+            "case",
+            "ünï",
+            "check*",
+            "pnpm -absent",
+        ] {
             assert!(wants(query), "{query}");
         }
         for query in ["heckout", "absent", "-checkout", "pnpm absent"] {
@@ -350,11 +387,33 @@ mod tests {
 
     #[test]
     fn fields_phrases_times_and_expressions_narrow() {
-        for query in ["tool:Bash,Edit is:error", "ns:hook kind:tool_call", "type:post_tool", "session:c01b", "project:web-shop", "agent:explore",
-            "took:>5s", "last:15m", "\"test checkout\"", "/exit \\d/", "-tool:Read", "from:2026-11-20T14:00:00Z to:2026-11-20T15:00:00Z", "raw:1"] {
+        for query in [
+            "tool:Bash,Edit is:error",
+            "ns:hook kind:tool_call",
+            "type:post_tool",
+            "session:c01b",
+            "project:web-shop",
+            "agent:explore",
+            "took:>5s",
+            "last:15m",
+            "\"test checkout\"",
+            "/exit \\d/",
+            "-tool:Read",
+            "from:2026-11-20T14:00:00Z to:2026-11-20T15:00:00Z",
+            "raw:1",
+        ] {
             assert!(wants(query), "{query}");
         }
-        for query in ["tool:Read", "-is:error", "ns:log", "took:<5s", "last:5m", "\"checkout test\"", "/exit \\d\\d/", "project:shop"] {
+        for query in [
+            "tool:Read",
+            "-is:error",
+            "ns:log",
+            "took:<5s",
+            "last:5m",
+            "\"checkout test\"",
+            "/exit \\d\\d/",
+            "project:shop",
+        ] {
             assert!(!wants(query), "{query}");
         }
     }

@@ -75,7 +75,9 @@ fn kind_of(hook_event: &str, data: &Value) -> Kind {
             _ => Kind::MemoryLoaded,
         },
         // A finished background task arrives as a prompt that nobody typed.
-        "UserPromptSubmit" if text("prompt").is_some_and(|prompt| prompt.trim_start().starts_with("<task-notification>")) => {
+        "UserPromptSubmit"
+            if text("prompt").is_some_and(|prompt| prompt.trim_start().starts_with("<task-notification>")) =>
+        {
             Kind::BackgroundTaskFinished
         }
         "UserPromptSubmit" => Kind::PromptSubmitted,
@@ -120,11 +122,7 @@ fn identity_of(hook_event: &str, data: &Value) -> Identity {
     if once && let Some(call) = data.get("tool_use_id").and_then(Value::as_str) {
         return Identity::Once(Identity::key_of(&[session.as_bytes(), hook_event.as_bytes(), call.as_bytes()]));
     }
-    Identity::Repeatable(Identity::key_of(&[
-        session.as_bytes(),
-        hook_event.as_bytes(),
-        data.to_string().as_bytes(),
-    ]))
+    Identity::Repeatable(Identity::key_of(&[session.as_bytes(), hook_event.as_bytes(), data.to_string().as_bytes()]))
 }
 
 fn outcome_of(kind: Kind, data: &Value) -> Option<Outcome> {
@@ -135,7 +133,9 @@ fn outcome_of(kind: Kind, data: &Value) -> Option<Outcome> {
     match kind {
         Kind::ToolCallFinished if is("/tool_response/interrupted", true) => Some(Outcome::Interrupted),
         Kind::ToolCallFailed if is("is_interrupt", false) => Some(Outcome::Interrupted),
-        Kind::ToolCallFinished | Kind::TurnFinished | Kind::AgentFinished | Kind::CompactionFinished => Some(Outcome::Ok),
+        Kind::ToolCallFinished | Kind::TurnFinished | Kind::AgentFinished | Kind::CompactionFinished => {
+            Some(Outcome::Ok)
+        }
         Kind::ToolCallFailed | Kind::TurnFailed => Some(Outcome::Error),
         Kind::PermissionDenied => Some(Outcome::Denied),
         _ => None,
@@ -161,10 +161,8 @@ fn change_of(kind: Kind, whole: Option<&Value>) -> Option<Value> {
     let path = response.get("filePath").and_then(Value::as_str)?;
     let hunks = response.get("structuredPatch").and_then(Value::as_array)?;
     let lines = || hunks.iter().filter_map(|hunk| hunk.get("lines")?.as_array()).flatten().filter_map(Value::as_str);
-    let (mut added, removed) = (
-        lines().filter(|line| line.starts_with('+')).count(),
-        lines().filter(|line| line.starts_with('-')).count(),
-    );
+    let (mut added, removed) =
+        (lines().filter(|line| line.starts_with('+')).count(), lines().filter(|line| line.starts_with('-')).count());
     let created = response.get("type").and_then(Value::as_str) == Some("create");
     if created && let Some(content) = response.get("content").and_then(Value::as_str) {
         added = content.lines().count();
@@ -233,12 +231,13 @@ fn mend_surrogates(text: &str) -> String {
 
 fn unreadable(stdin: &[u8], reason: &str, time: Time, source: Source) -> Fact {
     let kept = &stdin[..stdin.len().min(UNREADABLE_BYTES_MAX)];
-    let text = String::from_utf8_lossy(kept);
-    let mut data = json!({ "error": reason, "bytes": stdin.len(), "text": redact::text(&text) });
+    let text = redact::text(&String::from_utf8_lossy(kept)).into_owned();
+    let mut data = json!({ "error": reason, "bytes": stdin.len(), "text": text });
     let whole = data.clone();
-    let cut = bodies::shorten_only(&mut data);
+    // Half a Write call holds half a file.
+    let cut = bodies::withhold_field(&mut data, "text");
     let mut fact = Fact::new(Kind::HookUnreadable, time, source, data);
-    fact.whole = (!cut.is_empty()).then_some(whole);
+    fact.whole = Some(whole);
     fact.cut = cut;
     fact.summary = summary::line(&format!("Unreadable hook input: {reason}"));
     fact
@@ -258,7 +257,9 @@ fn type_of(value: &Value) -> &'static str {
 /// `PreToolUse` → `pre_tool_use`. Only letters, digits and underscores come out, at most 64.
 fn snake_case(name: &str) -> String {
     let mut snake = String::new();
-    for (index, letter) in name.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').take(48).enumerate() {
+    for (index, letter) in
+        name.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').take(48).enumerate()
+    {
         if letter.is_ascii_uppercase() && index > 0 {
             snake.push('_');
         }
@@ -296,10 +297,13 @@ mod tests {
 
     #[test]
     fn half_a_surrogate_pair_and_broken_utf8_do_not_lose_the_event() {
-        let lone = fact(r#"{"session_id":"s","hook_event_name":"Stop","last_assistant_message":"a\ud83d b \\ud83d \ud83d\ude00"}"#);
+        let lone = fact(
+            r#"{"session_id":"s","hook_event_name":"Stop","last_assistant_message":"a\ud83d b \\ud83d \ud83d\ude00"}"#,
+        );
         assert_eq!(lone.kind, Kind::TurnFinished);
         assert_eq!(lone.data["last_assistant_message"], "a\u{fffd} b \\ud83d 😀");
-        let broken = read(b"{\"session_id\":\"s\",\"hook_event_name\":\"Stop\",\"x\":\"\xff\"}", Time::from_ms(0), Source::Hook);
+        let broken =
+            read(b"{\"session_id\":\"s\",\"hook_event_name\":\"Stop\",\"x\":\"\xff\"}", Time::from_ms(0), Source::Hook);
         assert_eq!(broken.kind, Kind::TurnFinished);
     }
 

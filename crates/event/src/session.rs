@@ -90,6 +90,8 @@ pub struct Session {
     pub last_prompt: Option<String>,
     /// The last words of the agent, as one line.
     pub last_message: Option<String>,
+    /// The event that says that it ended.
+    ended_seq: u64,
     attention: Attention,
     activity: (i64, Vec<u32>),
     /// Not in the checkpoint: the store knows them, and gives them back when the session is heard of again.
@@ -125,6 +127,7 @@ impl Session {
             counts: Counts::default(),
             last_prompt: None,
             last_message: None,
+            ended_seq: 0,
             attention: Attention::default(),
             activity: (first_heard.ms() / 60_000, vec![0; ACTIVITY_MINUTES]),
             identities: Some(Identities::default()),
@@ -166,7 +169,7 @@ impl Session {
         match fact.kind {
             Kind::SessionStarted => self.started(&mut fact, &mut implied),
             Kind::SessionContinued => self.model_told(&fact, "model"),
-            Kind::SessionEnded => self.session_ended(&mut fact),
+            Kind::SessionEnded => self.session_ended(&mut fact, seq),
             Kind::ModelSwitched => self.model_told(&fact, "to_model"),
             Kind::PromptSubmitted => self.prompted(&fact, &mut implied),
             Kind::BackgroundTaskFinished => self.background_task_finished(&fact, &mut implied),
@@ -202,7 +205,8 @@ impl Session {
     /// Events per minute of the last [`ACTIVITY_MINUTES`] minutes before `now`, oldest first.
     pub fn activity(&self, now: Time) -> Vec<u32> {
         let (last_minute, counts) = &self.activity;
-        let gone = usize::try_from((now.ms() / 60_000 - last_minute).max(0)).unwrap_or(usize::MAX).min(ACTIVITY_MINUTES);
+        let gone =
+            usize::try_from((now.ms() / 60_000 - last_minute).max(0)).unwrap_or(usize::MAX).min(ACTIVITY_MINUTES);
         counts.iter().skip(gone).copied().chain(std::iter::repeat_n(0, gone)).collect()
     }
 
@@ -223,7 +227,6 @@ impl Session {
     fn hear(&mut self, fact: &Fact) {
         self.last_event_at = self.last_event_at.max(fact.time);
         self.started_at = self.started_at.min(fact.time);
-        self.count_minute(fact.time);
         self.listed |= !matches!(fact.kind, Kind::MemoryLoaded | Kind::MemoryInjected);
         self.hear_of_itself(fact);
         if let Some((ended, _)) = &self.ended
@@ -271,6 +274,9 @@ impl Session {
         facts.push(fact);
         facts.extend(implied);
         self.counts.events += facts.len() as u64;
+        for fact in &facts {
+            self.count_minute(fact.time);
+        }
         self.counts.errors += facts.iter().filter(|fact| fact.is_error()).count() as u64;
         self.last_seq = seq + facts.len() as u64 - 1;
         facts
@@ -300,15 +306,21 @@ impl Session {
             set(&mut fact.data, "launch_method", json!(method));
         }
         let before = fact.time;
-        self.close_calls(fact, |call| call.started_at < before, (Outcome::Unknown, "its session was started again"), implied);
+        self.close_calls(
+            fact,
+            |call| call.started_at < before,
+            (Outcome::Unknown, "its session was started again"),
+            implied,
+        );
         self.agents.all_done(fact.time);
     }
 
-    fn session_ended(&mut self, fact: &mut Fact) {
+    fn session_ended(&mut self, fact: &mut Fact, seq: u64) {
         let reason = fact.text("reason").unwrap_or("other").to_owned();
         set(&mut fact.data, "duration_seconds", json!(fact.time.since(self.resumed_at) as f64 / 1000.0));
         set(&mut fact.data, "start_time", json!(self.resumed_at));
         self.ended = Some((fact.time, reason));
+        self.ended_seq = seq;
     }
 
     fn model_told(&mut self, fact: &Fact, key: &str) {

@@ -12,7 +12,8 @@ pub const CHARS_MAX: usize = 160;
 pub fn of(fact: &Fact) -> String {
     let text = |key: &str| fact.text(key).unwrap_or_default();
     let told = match fact.kind {
-        Kind::SessionStarted | Kind::SessionContinued => match text("source") {
+        Kind::SessionContinued => "Session continued after its compaction".to_owned(),
+        Kind::SessionStarted => match text("source") {
             "" => "Session started".to_owned(),
             source => format!("Session started ({source})"),
         },

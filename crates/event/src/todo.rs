@@ -173,7 +173,8 @@ impl Todos {
 fn from_todo_write(todo: &Value) -> Option<Todo> {
     let text = |key: &str| todo.get(key).and_then(Value::as_str);
     let content = text("content")?;
-    let id = todo.get("id").and_then(|id| id.as_str().map(str::to_owned).or_else(|| id.as_u64().map(|id| id.to_string())));
+    let id =
+        todo.get("id").and_then(|id| id.as_str().map(str::to_owned).or_else(|| id.as_u64().map(|id| id.to_string())));
     let priority = text("priority");
     Some(Todo {
         assumed: id.is_none() || priority.is_none(),
@@ -192,9 +193,11 @@ mod tests {
     #[test]
     fn a_list_without_ids_keeps_the_same_ids_from_one_telling_to_the_next() {
         let mut todos = Todos::default();
-        let first = [json!({"content": "Fix", "status": "in_progress"}), json!({"content": "Test", "status": "pending"})];
+        let first =
+            [json!({"content": "Fix", "status": "in_progress"}), json!({"content": "Test", "status": "pending"})];
         assert_eq!(todos.replace(&first).added.len(), 2);
-        let second = [json!({"content": "Fix", "status": "completed"}), json!({"content": "Test", "status": "in_progress"})];
+        let second =
+            [json!({"content": "Fix", "status": "completed"}), json!({"content": "Test", "status": "in_progress"})];
         let change = todos.replace(&second);
         assert_eq!((change.added.len(), change.completed.len()), (0, 1));
         assert_eq!(todos.stats(), Stats { total: 2, completed: 1, in_progress: 1, pending: 0 });

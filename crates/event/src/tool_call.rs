@@ -40,7 +40,8 @@ pub struct OpenCall {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCalls {
     open: Vec<OpenCall>,
-    ended: VecDeque<String>,
+    /// Keys of the ids of the calls that ended last: looked through at every hook.
+    ended: VecDeque<u64>,
 }
 
 impl ToolCalls {
@@ -63,7 +64,7 @@ impl ToolCalls {
             if self.ended.len() >= ENDED_MAX {
                 self.ended.pop_front();
             }
-            self.ended.push_back(tool_use_id.to_owned());
+            self.ended.push_back(ended_key(tool_use_id));
         }
         let place = self.open.iter().position(|open| open.tool_use_id == tool_use_id)?;
         Some(self.open.remove(place))
@@ -71,7 +72,7 @@ impl ToolCalls {
 
     /// Whether the end of this call was told.
     pub fn has_ended(&self, tool_use_id: &str) -> bool {
-        self.ended.iter().rev().any(|ended| ended == tool_use_id)
+        self.ended.contains(&ended_key(tool_use_id))
     }
 
     /// The open calls that `which` picks, to be ended by the caller.
@@ -81,7 +82,13 @@ impl ToolCalls {
 
     /// The open call of this agent that a question about a tool and its input is about, `asked` telling which calls
     /// were asked about already. A hook may have changed the input: then the only open call of the tool is meant.
-    pub fn matching(&self, agent_id: Option<&str>, tool_name: &str, input_key: u64, asked: impl Fn(&str) -> bool) -> Option<&OpenCall> {
+    pub fn matching(
+        &self,
+        agent_id: Option<&str>,
+        tool_name: &str,
+        input_key: u64,
+        asked: impl Fn(&str) -> bool,
+    ) -> Option<&OpenCall> {
         let own = || self.open.iter().filter(|call| call.agent_id.as_deref() == agent_id && !asked(&call.tool_use_id));
         own().find(|call| call.input_key == input_key).or_else(|| {
             let mut of_tool = own().filter(|call| call.tool_name == tool_name);
@@ -89,6 +96,10 @@ impl ToolCalls {
             of_tool.next().is_none().then_some(first)
         })
     }
+}
+
+fn ended_key(tool_use_id: &str) -> u64 {
+    Identity::key_of(&[tool_use_id.as_bytes()])
 }
 
 /// A key over a tool and its input.

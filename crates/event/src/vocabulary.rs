@@ -247,11 +247,6 @@ impl Kind {
             .find(|row| row.kind != Kind::Custom && row.namespace == namespace && row.event == event)
             .map(|row| row.kind)
     }
-
-    /// The kind that a document-2 broadcast name or a raw channel stands for, when it is one alone.
-    pub fn of_channel(channel: &str) -> Option<Kind> {
-        ROWS.iter().find(|row| row.channel == channel).map(|row| row.kind)
-    }
 }
 
 impl fmt::Display for Kind {

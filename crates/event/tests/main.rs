@@ -1,7 +1,9 @@
 //! Tests of the whole crate: recordings of the real client, states, the wire contract, hostile input.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod contract;
 mod hostile;
 mod monitor;
+mod performance;
 mod recordings;
 mod states;

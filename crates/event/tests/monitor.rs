@@ -8,12 +8,19 @@ use event::session::Session;
 use serde_json::Value;
 
 /// Sessions, and every event that became of what was told.
-#[derive(Default)]
 pub(crate) struct Monitor {
+    /// The number of the first event.
+    pub(crate) first_seq: u64,
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) events: Vec<Event>,
     /// For each telling that was no repetition, where its events begin.
     pub(crate) primaries: Vec<usize>,
+}
+
+impl Default for Monitor {
+    fn default() -> Monitor {
+        Monitor { first_seq: 1, sessions: BTreeMap::new(), events: Vec::new(), primaries: Vec::new() }
+    }
 }
 
 impl Monitor {
@@ -23,7 +30,7 @@ impl Monitor {
     }
 
     pub(crate) fn take(&mut self, fact: Fact) -> usize {
-        let seq = self.events.len() as u64 + 1;
+        let seq = self.first_seq + self.events.len() as u64;
         let recorded_at = fact.time;
         let facts = match fact.session_id.clone() {
             Some(id) => {
@@ -41,7 +48,7 @@ impl Monitor {
         count
     }
 
-    pub(crate) fn facts(&self) -> impl Iterator<Item = &Fact> {
+    pub(crate) fn facts(&self) -> impl DoubleEndedIterator<Item = &Fact> {
         self.events.iter().map(|event| &event.fact)
     }
 }

@@ -38,10 +38,19 @@ fn hooks(scenario: &str) -> Vec<Recorded> {
         .collect()
 }
 
+/// All payloads of all recordings.
+pub(crate) fn payloads() -> Vec<Value> {
+    scenarios().into_iter().flat_map(|(_, hooks, _)| hooks).map(|hook| hook.payload).collect()
+}
+
 fn play<'a>(hooks: impl IntoIterator<Item = &'a Recorded>) -> Monitor {
     let mut monitor = Monitor::default();
     for hook in hooks {
-        assert!(monitor.tell(&hook.payload, hook.at, Source::Hook) > 0, "a hook was taken for a repetition: {}", hook.payload);
+        assert!(
+            monitor.tell(&hook.payload, hook.at, Source::Hook) > 0,
+            "a hook was taken for a repetition: {}",
+            hook.payload
+        );
     }
     monitor
 }
@@ -74,7 +83,12 @@ fn every_hook_becomes_one_event_of_a_known_kind() {
         assert_eq!(monitor.primaries.len(), hooks.len(), "{name}");
         for fact in monitor.facts() {
             assert!(!matches!(fact.kind, Kind::HookReceived | Kind::HookUnreadable | Kind::Custom), "{name}: {fact:?}");
-            assert!(fact.summary.chars().count() <= 160 && !fact.summary.is_empty(), "{name}: {:?} {:?}", fact.kind, fact.summary);
+            assert!(
+                fact.summary.chars().count() <= 160 && !fact.summary.is_empty(),
+                "{name}: {:?} {:?}",
+                fact.kind,
+                fact.summary
+            );
         }
     }
 }
@@ -83,7 +97,13 @@ fn every_hook_becomes_one_event_of_a_known_kind() {
 fn sessions_prompts_and_compactions_are_counted_as_the_oracle_counts_them() {
     for (name, hooks, expected) in scenarios() {
         let monitor = play(&hooks);
-        let listed = |listed| monitor.sessions.values().filter(move |session| session.listed == listed).map(|session| session.session_id.clone());
+        let listed = |listed| {
+            monitor
+                .sessions
+                .values()
+                .filter(move |session| session.listed == listed)
+                .map(|session| session.session_id.clone())
+        };
         let ids = |key: &str| {
             let mut ids: Vec<String> = serde_json::from_value(expected[key].clone()).unwrap();
             ids.sort();
@@ -93,7 +113,11 @@ fn sessions_prompts_and_compactions_are_counted_as_the_oracle_counts_them() {
         assert_eq!(listed(false).collect::<Vec<_>>(), ids("phantom_sessions"), "{name}");
         let count = |kind| monitor.facts().filter(|fact| fact.kind == kind).count() as u64;
         assert_eq!(count(Kind::PromptSubmitted), expected["user_prompts"], "{name}");
-        assert_eq!(monitor.sessions.values().map(|session| session.counts.prompts).sum::<u64>(), expected["user_prompts"], "{name}");
+        assert_eq!(
+            monitor.sessions.values().map(|session| session.counts.prompts).sum::<u64>(),
+            expected["user_prompts"],
+            "{name}"
+        );
         assert_eq!(count(Kind::BackgroundTaskFinished), expected["background_tasks_finished"], "{name}");
         assert_eq!(count(Kind::CompactionFinished), expected["compactions"], "{name}");
         let calls = monitor.sessions.values().map(|session| session.counts.tool_calls).sum::<u64>();
@@ -109,9 +133,13 @@ fn every_call_ends_as_the_oracle_says() {
         for call in expected["tool_calls"].as_array().unwrap() {
             let id = text(call, "tool_use_id");
             let what = format!("{name}: {id} should be {}", text(call, "outcome"));
-            let open = monitor.sessions.values().any(|session| session.calls.open().iter().any(|open| open.tool_use_id == id));
+            let open =
+                monitor.sessions.values().any(|session| session.calls.open().iter().any(|open| open.tool_use_id == id));
             let Some(end) = ends.get(id) else {
-                assert!(text(call, "outcome") == "open" && call.get("ended_by").is_none() && open, "{what}, and never ended");
+                assert!(
+                    text(call, "outcome") == "open" && call.get("ended_by").is_none() && open,
+                    "{what}, and never ended"
+                );
                 continue;
             };
             assert!(!open, "{what}, and is open");
@@ -120,8 +148,12 @@ fn every_call_ends_as_the_oracle_says() {
             match text(call, "outcome") {
                 "ok" => assert_eq!((end.kind, end.outcome), (Kind::ToolCallFinished, Some(Outcome::Ok)), "{what}"),
                 "error" => assert_eq!((end.outcome, end.data.get("ran")), (Some(Outcome::Error), None), "{what}"),
-                "never_ran" => assert_eq!((end.outcome, &end.data["ran"]), (Some(Outcome::Error), &json!(false)), "{what}"),
-                "denied" => assert_eq!((end.outcome, &end.data["ran"]), (Some(Outcome::Denied), &json!(false)), "{what}"),
+                "never_ran" => {
+                    assert_eq!((end.outcome, &end.data["ran"]), (Some(Outcome::Error), &json!(false)), "{what}")
+                }
+                "denied" => {
+                    assert_eq!((end.outcome, &end.data["ran"]), (Some(Outcome::Denied), &json!(false)), "{what}")
+                }
                 "open" => {
                     assert!(matches!(end.outcome, Some(Outcome::Unknown | Outcome::Interrupted)), "{what}: {end:?}");
                     let by = match text(&end.data, "concluded_from") {
@@ -138,7 +170,11 @@ fn every_call_ends_as_the_oracle_says() {
                 assert_eq!(end.duration_ms, took.as_u64(), "{what}");
             }
         }
-        assert_eq!(ends.keys().filter(|id| !expected["tool_calls"].to_string().contains(id.as_str())).count(), 0, "{name}");
+        assert_eq!(
+            ends.keys().filter(|id| !expected["tool_calls"].to_string().contains(id.as_str())).count(),
+            0,
+            "{name}"
+        );
     }
 }
 
@@ -147,10 +183,12 @@ fn permissions_agents_and_lists_are_joined_as_the_oracle_joins_them() {
     for (name, hooks, expected) in scenarios() {
         let monitor = play(&hooks);
         let asked = monitor.facts().filter(|fact| fact.kind == Kind::PermissionRequested);
-        let asked: Vec<Value> = asked.map(|fact| json!({ "tool_name": fact.tool_name, "tool_use_id": fact.tool_use_id })).collect();
+        let asked: Vec<Value> =
+            asked.map(|fact| json!({ "tool_name": fact.tool_name, "tool_use_id": fact.tool_use_id })).collect();
         assert_eq!(json!(asked), expected["permissions"], "{name}");
 
-        let told = |kind, id: &str| monitor.facts().any(|fact| fact.kind == kind && fact.agent_id.as_deref() == Some(id));
+        let told =
+            |kind, id: &str| monitor.facts().any(|fact| fact.kind == kind && fact.agent_id.as_deref() == Some(id));
         let known = || monitor.sessions.values().flat_map(|session| session.agents.known());
         let agents = expected["agents"].as_array().unwrap();
         assert_eq!(known().count(), agents.len(), "{name}");
@@ -164,9 +202,11 @@ fn permissions_agents_and_lists_are_joined_as_the_oracle_joins_them() {
             assert!(agent["stopped"] == false || known.state == agent::State::Done, "{name}");
         }
 
-        let lists = || monitor.sessions.values().map(|session| &session.todos).filter(|todos| !todos.items().is_empty());
+        let lists =
+            || monitor.sessions.values().map(|session| &session.todos).filter(|todos| !todos.items().is_empty());
         let items = lists().flat_map(|todos| todos.items()).map(|todo| json!([todo.content, todo.status]));
-        let wanted = expected["todos"].as_array().into_iter().flatten().map(|todo| json!([todo["content"], todo["status"]]));
+        let wanted =
+            expected["todos"].as_array().into_iter().flatten().map(|todo| json!([todo["content"], todo["status"]]));
         assert_eq!(items.collect::<Vec<_>>(), wanted.collect::<Vec<_>>(), "{name}");
         let stats = lists().next().map_or(Value::Null, |todos| json!(todos.stats()));
         assert_eq!(stats, expected["todo_stats"], "{name}");
@@ -206,7 +246,9 @@ fn a_recording_that_two_doors_tell_adds_no_event() {
 
 #[test]
 fn hooks_that_overtake_each_other_leave_the_same_outcomes() {
-    let is_call = |hook: &Recorded| matches!(text(&hook.payload, "hook_event_name"), "PreToolUse" | "PostToolUse" | "PostToolUseFailure");
+    let is_call = |hook: &Recorded| {
+        matches!(text(&hook.payload, "hook_event_name"), "PreToolUse" | "PostToolUse" | "PostToolUseFailure")
+    };
     let mut orders = 0;
     for (name, hooks, _) in scenarios() {
         let outcomes = |monitor: &Monitor| -> BTreeMap<String, Option<Outcome>> {
@@ -220,8 +262,14 @@ fn hooks_that_overtake_each_other_leave_the_same_outcomes() {
                 let mut shuffled: Vec<&Recorded> = hooks.iter().collect();
                 shuffle(&mut shuffled[first..first + length], order as u64);
                 let monitor = play(shuffled);
-                assert_eq!(outcomes(&monitor), outcomes(&recorded), "{name}: hooks {first} to {} in order {order}", first + length);
-                let calls = |monitor: &Monitor| monitor.sessions.values().map(|session| session.counts.tool_calls).sum::<u64>();
+                assert_eq!(
+                    outcomes(&monitor),
+                    outcomes(&recorded),
+                    "{name}: hooks {first} to {} in order {order}",
+                    first + length
+                );
+                let calls =
+                    |monitor: &Monitor| monitor.sessions.values().map(|session| session.counts.tool_calls).sum::<u64>();
                 assert_eq!(calls(&monitor), calls(&recorded), "{name}");
                 orders += 1;
             }
@@ -229,6 +277,19 @@ fn hooks_that_overtake_each_other_leave_the_same_outcomes() {
         }
     }
     assert!(orders > 200, "{orders}");
+}
+
+#[test]
+fn the_model_is_the_one_that_was_switched_to() {
+    let (name, hooks, _) = scenarios().into_iter().find(|(name, ..)| name == "329-switch").unwrap();
+    let monitor = play(&hooks);
+    let told = |kind| monitor.facts().filter(move |fact| fact.kind == kind).collect::<Vec<_>>();
+    // `/model` weighs a candidate before it switches.
+    assert_eq!((told(Kind::ModelSwitchRequested).len(), told(Kind::ModelSwitched).len()), (2, 1), "{name}");
+    let switched = told(Kind::ModelSwitched)[0];
+    let at_end = monitor.sessions[switched.session_id.as_ref().unwrap()].model.clone();
+    let told_since = told(Kind::SessionContinued).last().and_then(|fact| fact.text("model")).map(str::to_owned);
+    assert_eq!(at_end, told_since.or(switched.text("to_model").map(str::to_owned)), "{name}");
 }
 
 fn shuffle<T>(items: &mut [T], seed: u64) {

@@ -1,8 +1,8 @@
 //! Who needs a person: stories of hooks, and the state that each step leaves. Seconds first, then what happens.
 
 use event::event::{Outcome, Source, Time};
-use event::session::{Session, State};
 use event::session::State::{Ended, Failing, Idle, Need, Stuck, Working};
+use event::session::{Session, State};
 use event::vocabulary::Kind;
 use serde_json::{Value, json};
 
@@ -62,6 +62,8 @@ fn hook(verb: &str, fields: &[(&str, &str)]) -> Value {
         "agent" => "SubagentStart",
         "agent_end" => "SubagentStop",
         "notify" => "Notification",
+        "compact" => "PreCompact",
+        "compacted" => "PostCompact",
         "question" => "Elicitation",
         "answer" => "ElicitationResult",
         other => panic!("no verb {other}"),
@@ -69,7 +71,10 @@ fn hook(verb: &str, fields: &[(&str, &str)]) -> Value {
     set("hook_event_name", json!(name));
     match verb {
         "prompt" => set("prompt", json!("Go on")),
-        "task" => set("prompt", json!(format!("<task-notification><task-id>{}</task-id></task-notification>", get("of").unwrap()))),
+        "task" => set(
+            "prompt",
+            json!(format!("<task-notification><task-id>{}</task-id></task-notification>", get("of").unwrap())),
+        ),
         "pre" | "post" | "fail" | "ask" | "deny" => {
             let tool = get("tool").unwrap_or("Bash");
             set("tool_name", json!(tool));
@@ -88,7 +93,10 @@ fn hook(verb: &str, fields: &[(&str, &str)]) -> Value {
         }
         "stop" => {
             let running = get("runs").unwrap_or_default().split(',').filter(|id| !id.is_empty());
-            set("background_tasks", running.map(|id| json!({ "id": id, "type": "subagent", "status": "running" })).collect());
+            set(
+                "background_tasks",
+                running.map(|id| json!({ "id": id, "type": "subagent", "status": "running" })).collect(),
+            );
         }
         "notify" => set("notification_type", json!(get("type").unwrap())),
         "question" | "answer" => set("mcp_server_name", json!(get("server").unwrap_or("db"))),
@@ -103,9 +111,15 @@ fn hook(verb: &str, fields: &[(&str, &str)]) -> Value {
 
 #[test]
 fn a_question_ends_with_the_first_sign_of_its_answer() {
-    let asked: [Step<'_>; 4] = [("0 start", Idle), ("1 prompt p=1", Working), ("2 pre p=1 t=a", Working), ("3 ask p=1", Need)];
+    let asked: [Step<'_>; 4] =
+        [("0 start", Idle), ("1 prompt p=1", Working), ("2 pre p=1 t=a", Working), ("3 ask p=1", Need)];
     let answers: [&[Step<'_>]; 9] = [
-        &[("3600 look", Need), ("3601 post p=1 t=a", Working), ("3602 batch p=1 calls=a", Working), ("3603 stop p=1", Idle)],
+        &[
+            ("3600 look", Need),
+            ("3601 post p=1 t=a", Working),
+            ("3602 batch p=1 calls=a", Working),
+            ("3603 stop p=1", Idle),
+        ],
         &[("4 fail p=1 t=a", Working)],
         // Refused by a person or a hook: only the batch tells.
         &[("4 batch p=1 calls=a", Working), ("5 stop p=1", Idle)],
@@ -140,7 +154,11 @@ fn parallel_calls_with_one_permission_need_a_person_until_that_one_is_answered()
     ]);
     let asked = monitor.facts().find(|fact| fact.kind == Kind::PermissionRequested).unwrap();
     assert_eq!(asked.tool_use_id.as_deref(), Some("b"));
-    let statuses: Vec<_> = monitor.facts().filter(|fact| fact.kind == Kind::ClaudeStatusChanged).filter_map(|fact| fact.text("status")).collect();
+    let statuses: Vec<_> = monitor
+        .facts()
+        .filter(|fact| fact.kind == Kind::ClaudeStatusChanged)
+        .filter_map(|fact| fact.text("status"))
+        .collect();
     assert_eq!(statuses, ["thinking", "running", "waiting", "running", "waiting"]);
 }
 
@@ -155,7 +173,11 @@ fn the_same_command_twice_at_once_is_asked_about_twice() {
         ("4 post p=1 t=b", Need),
         ("5 post p=1 t=a", Working),
     ]);
-    let asked: Vec<_> = monitor.facts().filter(|fact| fact.kind == Kind::PermissionRequested).map(|fact| fact.tool_use_id.clone().unwrap()).collect();
+    let asked: Vec<_> = monitor
+        .facts()
+        .filter(|fact| fact.kind == Kind::PermissionRequested)
+        .map(|fact| fact.tool_use_id.clone().unwrap())
+        .collect();
     assert_eq!(asked, ["a", "b"]);
 }
 
@@ -222,7 +244,11 @@ fn escape_ends_what_the_main_thread_had_open_and_spares_the_background() {
         ("8 prompt p=2", Working),
         ("9 stop p=2", Idle),
     ]);
-    let ends: Vec<_> = monitor.facts().filter(|fact| fact.kind == Kind::ToolCallFailed).map(|fact| (fact.tool_use_id.clone().unwrap(), fact.outcome)).collect();
+    let ends: Vec<_> = monitor
+        .facts()
+        .filter(|fact| fact.kind == Kind::ToolCallFailed)
+        .map(|fact| (fact.tool_use_id.clone().unwrap(), fact.outcome))
+        .collect();
     assert_eq!(ends, [("d".to_owned(), Some(Outcome::Interrupted)), ("a".to_owned(), Some(Outcome::Interrupted))]);
     // Observed of 2.1.329: one in the background lives on, and its events take the id of the new prompt.
     let monitor = play(&[
@@ -255,7 +281,8 @@ fn a_prompt_that_is_queued_ends_no_call() {
     assert!(monitor.facts().all(|fact| fact.kind != Kind::ToolCallFailed));
     assert_eq!(session(&monitor).counts.prompts, 2);
     // Escape at a running tool leaves no sign but the next prompt.
-    let monitor = play(&[("0 prompt p=1", Working), ("1 pre p=1 t=a", Working), ("5 prompt p=2", Working), ("6 stop p=2", Idle)]);
+    let monitor =
+        play(&[("0 prompt p=1", Working), ("1 pre p=1 t=a", Working), ("5 prompt p=2", Working), ("6 stop p=2", Idle)]);
     let end = monitor.facts().find(|fact| fact.kind == Kind::ToolCallFailed).unwrap();
     assert_eq!((end.outcome, end.duration_ms), (Some(Outcome::Interrupted), Some(4000)));
 }
@@ -276,12 +303,23 @@ fn three_alike_failures_fail_the_session_until_the_thing_succeeds() {
     play(&[&failing[..], &[("602 look", Failing), ("603 look", Working)]].concat());
     play(&[&failing[..], &[("7 prompt p=1", Failing), ("8 stop p=1", Idle), ("9 prompt p=2", Working)]].concat());
     // Calls that cannot run at all are told by their batches alone.
-    play(&[("0 prompt p=1", Working), ("1 batch p=1 calls=a", Working), ("2 batch p=1 calls=b", Working), ("3 batch p=1 calls=c", Failing)]);
+    play(&[
+        ("0 prompt p=1", Working),
+        ("1 batch p=1 calls=a", Working),
+        ("2 batch p=1 calls=b", Working),
+        ("3 batch p=1 calls=c", Failing),
+    ]);
 }
 
 #[test]
 fn a_failed_turn_fails_the_session_until_the_next_prompt() {
-    play(&[("0 prompt p=1", Working), ("1 error p=1", Failing), ("9999 look", Failing), ("10000 prompt p=2", Working), ("10001 stop p=2", Idle)]);
+    play(&[
+        ("0 prompt p=1", Working),
+        ("1 error p=1", Failing),
+        ("9999 look", Failing),
+        ("10000 prompt p=2", Working),
+        ("10001 stop p=2", Idle),
+    ]);
     play(&[("0 prompt p=1", Working), ("1 error p=1", Failing), ("2 start", Idle)]);
     // A subagent's is not the session's.
     play(&[("0 prompt p=1", Working), ("1 error p=1 a=x", Working)]);
@@ -290,10 +328,24 @@ fn a_failed_turn_fails_the_session_until_the_next_prompt() {
 #[test]
 fn silence_is_stuck_by_what_is_usual() {
     // A killed client: nothing comes any more.
-    play(&[("0 prompt p=1", Working), ("600 look", Working), ("601 look", Stuck), ("99999 look", Stuck), ("100000 start", Idle)]);
-    play(&[("0 prompt p=1", Working), ("1 pre p=1 t=a", Working), ("601 look", Working), ("602 look", Stuck), ("603 post p=1 t=a", Working)]);
+    play(&[
+        ("0 prompt p=1", Working),
+        ("600 look", Working),
+        ("601 look", Stuck),
+        ("99999 look", Stuck),
+        ("100000 start", Idle),
+    ]);
+    play(&[
+        ("0 prompt p=1", Working),
+        ("1 pre p=1 t=a", Working),
+        ("601 look", Working),
+        ("602 look", Stuck),
+        ("603 post p=1 t=a", Working),
+    ]);
     // Five calls of a second each: a minute of silence is odd.
-    let quick: Vec<String> = (0..10).map(|n| if n % 2 == 0 { format!("{n} pre p=1 t={n}") } else { format!("{n} post p=1 t={}", n - 1) }).collect();
+    let quick: Vec<String> = (0..10)
+        .map(|n| if n % 2 == 0 { format!("{n} pre p=1 t={n}") } else { format!("{n} post p=1 t={}", n - 1) })
+        .collect();
     let mut story: Vec<Step<'_>> = vec![("0 prompt p=1", Working)];
     story.extend(quick.iter().map(|step| (step.as_str(), Working)));
     story.extend([("10 pre p=1 t=z", Working), ("70 look", Working), ("71 look", Stuck), ("72 post p=1 t=z", Working)]);
@@ -304,23 +356,51 @@ fn silence_is_stuck_by_what_is_usual() {
 
 #[test]
 fn a_session_that_ended_goes_on_only_when_its_client_does() {
-    let ended: [Step<'_>; 4] = [("0 start", Idle), ("1 prompt p=1", Working), ("2 pre p=1 t=a", Working), ("3 end", Ended)];
+    let ended: [Step<'_>; 4] =
+        [("0 start", Idle), ("1 prompt p=1", Working), ("2 pre p=1 t=a", Working), ("3 end", Ended)];
     play(&[&ended[..], &[("4 notify type=idle_prompt", Ended), ("5 start", Idle), ("6 prompt p=2", Working)]].concat());
     play(&[&ended[..], &[("4 prompt p=2", Working)]].concat());
     // Hooks that arrive late, by their own time.
-    let late = play(&[&ended[..], &[("3 post p=1 t=a", Ended), ("2.5 pre p=1 t=b", Ended), ("2.6 agent a=x", Ended)]].concat());
+    let late = play(
+        &[&ended[..], &[("3 post p=1 t=a", Ended), ("2.5 pre p=1 t=b", Ended), ("2.6 agent a=x", Ended)]].concat(),
+    );
     assert_eq!((session(&late).calls.open().len(), session(&late).agents.working().count()), (0, 0));
 }
 
 #[test]
 fn questions_of_servers_and_late_notifications_need_a_person_too() {
-    play(&[("0 prompt p=1", Working), ("1 question p=1", Need), ("2 answer p=1 server=other", Need), ("3 answer p=1", Working)]);
+    play(&[
+        ("0 prompt p=1", Working),
+        ("1 question p=1", Need),
+        ("2 answer p=1 server=other", Need),
+        ("3 answer p=1", Working),
+    ]);
     // Without PermissionRequest hooks only the notification tells, of no tool; the end of any call answers it.
-    play(&[("0 prompt p=1", Working), ("1 pre p=1 t=a", Working), ("7 notify p=1 type=permission_prompt", Need), ("9 post p=1 t=a", Working)]);
+    play(&[
+        ("0 prompt p=1", Working),
+        ("1 pre p=1 t=a", Working),
+        ("7 notify p=1 type=permission_prompt", Need),
+        ("9 post p=1 t=a", Working),
+    ]);
     let asks = |tool: &str| {
         let ask = format!("1 ask p=1 tool={tool}");
         let monitor = play(&[("0 prompt p=1", Working), (&ask, Need)]);
         session(&monitor).state(Time::from_ms(2000)).2.unwrap().kind
     };
     assert_eq!([asks("AskUserQuestion"), asks("ExitPlanMode"), asks("Write")], ["question", "plan", "permission"]);
+}
+
+#[test]
+fn a_compaction_on_request_is_work() {
+    let idle: [Step<'_>; 3] = [("0 prompt p=1", Working), ("1 stop p=1", Idle), ("2 compact p=2", Working)];
+    play(&[&idle[..], &[("60 agent_end p=2 t=hidden", Working), ("61 compacted p=2", Idle)]].concat());
+    // Too few messages: nothing follows.
+    play(&[&idle[..], &[("302 look", Working), ("303 look", Idle), ("304 prompt p=3", Working)]].concat());
+    // While a turn runs, it is part of it.
+    play(&[
+        ("0 prompt p=1", Working),
+        ("1 compact p=1", Working),
+        ("30 compacted p=1", Working),
+        ("31 stop p=1", Idle),
+    ]);
 }

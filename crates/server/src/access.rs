@@ -88,8 +88,12 @@ impl Access {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "host_missing", "the request names no host"));
         };
         if !self.is_own_host(host, visitor) {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "host_not_allowed", format!("this monitor is not called {host:?}"))
-                .suggest("Ask for it as localhost, or add the name to monitoring.allowed_hosts"));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "host_not_allowed",
+                format!("this monitor is not called {host:?}"),
+            )
+            .suggest("Ask for it as localhost, or add the name to monitoring.allowed_hosts"));
         }
         let Some(origin) = headers.get(header::ORIGIN) else {
             let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
@@ -145,10 +149,14 @@ impl Access {
             Owner::Own => Ok(Granted { token: true, trusted: own_page }),
             Owner::Unknown => Ok(Granted { token: true, trusted: false }),
             Owner::Stranger | Owner::Remote if self.insecure => Ok(Granted { token: true, trusted: false }),
-            Owner::Stranger => {
-                Err(Problem::new(StatusCode::FORBIDDEN, "not_your_monitor", "this monitor belongs to another user of this machine"))
+            Owner::Stranger => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "not_your_monitor",
+                "this monitor belongs to another user of this machine",
+            )),
+            Owner::Remote => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "loopback_only", "only programs of this machine may connect"))
             }
-            Owner::Remote => Err(Problem::new(StatusCode::FORBIDDEN, "loopback_only", "only programs of this machine may connect")),
         }
     }
 }
@@ -190,7 +198,8 @@ fn brings_token_later(request: &Request) -> bool {
 
 fn may_be_cross_site(request: &Request) -> bool {
     let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
-    request.uri().path() == "/health" || (navigates && request.method() == Method::GET && is_open_to_all(request.uri().path(), request.method()))
+    request.uri().path() == "/health"
+        || (navigates && request.method() == Method::GET && is_open_to_all(request.uri().path(), request.method()))
 }
 
 fn preflight() -> Response {
@@ -226,5 +235,7 @@ fn host_name(authority: &str) -> &str {
     if let Some(v6) = authority.strip_prefix('[') {
         return v6.split(']').next().unwrap_or(v6);
     }
-    authority.rsplit_once(':').map_or(authority, |(name, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { authority })
+    authority
+        .rsplit_once(':')
+        .map_or(authority, |(name, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { authority })
 }

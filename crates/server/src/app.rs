@@ -44,7 +44,14 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, host: String, port: u16, hub: Arc<Hub>, recorder: Recorder, reader: Reader) -> Arc<App> {
+    pub(crate) fn new(
+        config: Config,
+        host: String,
+        port: u16,
+        hub: Arc<Hub>,
+        recorder: Recorder,
+        reader: Reader,
+    ) -> Arc<App> {
         let access = Access::new(&config, &host);
         Arc::new_cyclic(|app| App {
             io: live::socketio::server(app.clone()),
@@ -79,7 +86,8 @@ impl App {
     pub(crate) async fn tell_started(&self) {
         let data = json!({ "version": self.config.version, "port": self.port, "host": self.host,
             "pid": std::process::id(), "instance": self.hub.instance });
-        self.tell(Kind::SystemStarted, data, &format!("Monitor {} started on port {}", self.config.version, self.port)).await;
+        self.tell(Kind::SystemStarted, data, &format!("Monitor {} started on port {}", self.config.version, self.port))
+            .await;
     }
 
     /// Records that it goes, while it still can.

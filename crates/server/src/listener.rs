@@ -89,7 +89,10 @@ fn bind_to(address: SocketAddr) -> Result<TcpListener, StartError> {
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
-    listen().map_err(|source| StartError::Listen { address: config::shown(&address.ip().to_string(), address.port()), source })
+    listen().map_err(|source| StartError::Listen {
+        address: config::shown(&address.ip().to_string(), address.port()),
+        source,
+    })
 }
 
 /// Accepts until the server stops, then lets open requests finish.

@@ -17,12 +17,16 @@ const DOCUMENTED: &str = "/claude_mpm_socketio_dashboard.html";
 pub(crate) async fn file(request: Request) -> Response {
     let path = request.uri().path();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}")).into_response();
+        return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}"))
+            .into_response();
     }
-    let is_view = path == "/" || path == DOCUMENTED || VIEWS.contains(&path.trim_start_matches('/').split('/').next().unwrap_or_default());
+    let is_view = path == "/"
+        || path == DOCUMENTED
+        || VIEWS.contains(&path.trim_start_matches('/').split('/').next().unwrap_or_default());
     let name = if is_view { "index.html" } else { path.trim_start_matches('/') };
     let Some(file) = page::FILES.iter().find(|file| file.name == name) else {
-        return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}")).into_response();
+        return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}"))
+            .into_response();
     };
     if let Some(tag) = request.headers().get(header::IF_NONE_MATCH)
         && tag.as_bytes() == file.etag.as_bytes()

@@ -87,7 +87,10 @@ impl Recorder {
     }
 
     /// Hands facts over at once, in the order of the calls; gives them back when the recorder has no room.
-    pub(crate) fn hand_over(&self, facts: Vec<Fact>) -> Result<oneshot::Receiver<Result<Vec<u64>, NotStored>>, Vec<Fact>> {
+    pub(crate) fn hand_over(
+        &self,
+        facts: Vec<Fact>,
+    ) -> Result<oneshot::Receiver<Result<Vec<u64>, NotStored>>, Vec<Fact>> {
         let (done, stored) = oneshot::channel();
         match self.queue.try_send(Told { facts, position: None, again: false, done }) {
             Ok(()) => Ok(stored),
@@ -253,7 +256,8 @@ impl Writer {
             error!("the store does not take events: {error}");
         }
         self.memory.roll_back();
-        let repeated: Vec<u64> = told.iter().filter(|(_, again)| *again).flat_map(|(numbers, _)| numbers).copied().collect();
+        let repeated: Vec<u64> =
+            told.iter().filter(|(_, again)| *again).flat_map(|(numbers, _)| numbers).copied().collect();
         let unstored = events
             .iter()
             .filter(|published| !published.event.seq.is_some_and(|seq| repeated.contains(&seq)))

@@ -45,7 +45,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 
 /// `/` is the raw WebSocket API for whoever wants to upgrade, and the dashboard for everybody else.
 async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
-    let upgrades = request.headers().get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let upgrades =
+        request.headers().get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if upgrades {
         return live::websocket::upgrade(State(app), request).await;
     }
@@ -53,5 +54,6 @@ async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 async fn method_not_allowed() -> Response {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method").into_response()
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
+        .into_response()
 }

@@ -31,7 +31,8 @@ pub(crate) fn run(options: &DemoArgs) -> Result<(), Failure> {
     let port = cli::port(options.port);
     if !matches!(instance::on_port(&home, port), instance::Found::Ours) {
         let reason = format!("no monitor of yours answers on port {port}");
-        return Err(Failure::new("The demo has no monitor to play to", reason, "Start one with 'claude-mpm-monitor'").with_code(3));
+        return Err(Failure::new("The demo has no monitor to play to", reason, "Start one with 'claude-mpm-monitor'")
+            .with_code(3));
     }
     let lines = recording()?;
     let last_ms = lines.last().map_or(0, |line| line.at_ms);

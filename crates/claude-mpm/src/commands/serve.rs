@@ -68,11 +68,19 @@ pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), Se
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| {
-        ServeFailure::Other(Failure::new("Failed to start monitoring server", error, "Close other programs and try again"))
+        ServeFailure::Other(Failure::new(
+            "Failed to start monitoring server",
+            error,
+            "Close other programs and try again",
+        ))
     })?;
     runtime.block_on(async {
         let mut signals = Signals::take_over().map_err(|error| {
-            ServeFailure::Other(Failure::new("Failed to start monitoring server", error, "Close other programs and try again"))
+            ServeFailure::Other(Failure::new(
+                "Failed to start monitoring server",
+                error,
+                "Close other programs and try again",
+            ))
         })?;
         let bound = Bound::new(&start.host, start.port).await.map_err(|error| explain(start, error))?;
         let config = config(start, bound.port()).map_err(ServeFailure::Other)?;
@@ -88,7 +96,11 @@ pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), Se
 fn config(start: &Start, port: u16) -> Result<Config, Failure> {
     let path = start.home.key();
     let key = store::key::load_or_create(&path).map_err(|error| {
-        Failure::new("Failed to start monitoring server", &error, "Put the key back, or move the folder of the store away to begin a new one")
+        Failure::new(
+            "Failed to start monitoring server",
+            &error,
+            "Put the key back, or move the folder of the store away to begin a new one",
+        )
     })?;
     Ok(Config {
         data_dir: start.home.monitor(port),
@@ -127,7 +139,9 @@ fn explain(start: &Start, error: StartError) -> ServeFailure {
     const FAILED: &str = "Failed to start monitoring server";
     let port = start.port;
     let failure = match error {
-        StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => return ServeFailure::PortTaken,
+        StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            return ServeFailure::PortTaken;
+        }
         StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Failure::new(
             FAILED,
             format!("Permission denied on port {port}"),
@@ -141,9 +155,11 @@ fn explain(start: &Start, error: StartError) -> ServeFailure {
             &error,
             "Set CLAUDE_MPM_SOCKETIO_TOKEN, or use --insecure if everybody on that network may read everything",
         ),
-        StartError::BadToken => {
-            Failure::new(FAILED, &error, "Set CLAUDE_MPM_SOCKETIO_TOKEN to letters, digits and punctuation without spaces")
-        }
+        StartError::BadToken => Failure::new(
+            FAILED,
+            &error,
+            "Set CLAUDE_MPM_SOCKETIO_TOKEN to letters, digits and punctuation without spaces",
+        ),
         StartError::Store(_) => Failure::new(FAILED, &error, "See the path in the reason; nothing was changed"),
         StartError::Thread(_) | StartError::Random(_) | StartError::Interrupted => {
             Failure::new(FAILED, &error, "Close other programs and try again")

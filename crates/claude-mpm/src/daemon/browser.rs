@@ -8,7 +8,8 @@ pub(crate) fn open(url: &str) -> bool {
     if !cfg!(target_os = "macos") && !has_display() {
         return false;
     }
-    let started = Command::new(opener).arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let started =
+        Command::new(opener).arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     match started {
         Ok(mut child) => {
             // The opener ends when it has handed the page over; nobody has to wait for it.

@@ -37,7 +37,8 @@ async fn get(port: u16) -> Option<Bytes> {
     };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let serving = tokio::spawn(connection);
-    let request = http::Request::get("/health").header("host", format!("localhost:{port}")).body(Empty::<Bytes>::new()).ok()?;
+    let request =
+        http::Request::get("/health").header("host", format!("localhost:{port}")).body(Empty::<Bytes>::new()).ok()?;
     let answer = sender.send_request(request).await.ok()?;
     let body = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await.ok()?.to_bytes();
     serving.abort();

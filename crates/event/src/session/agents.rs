@@ -56,7 +56,8 @@ impl Session {
             return;
         }
         let listed: Vec<String> = tasks.iter().filter_map(text("id")).collect();
-        let over = self.agents.working().filter(|agent| !listed.contains(&agent.agent_id) && agent.last_event_at <= fact.time);
+        let over =
+            self.agents.working().filter(|agent| !listed.contains(&agent.agent_id) && agent.last_event_at <= fact.time);
         let over: Vec<String> = over.map(|agent| agent.agent_id.clone()).collect();
         for agent_id in over {
             self.agent_over(&agent_id, fact, "the turn ended without its agent", implied);

@@ -24,6 +24,9 @@ const STUCK_MS_MIN: u64 = 60_000;
 /// Silence before a tool of which no duration is known yet counts as stuck: a cold build takes minutes.
 const STUCK_MS_UNKNOWN: u64 = 600_000;
 
+/// How long a compaction on request counts as work. Its end may never be told: too little to compact.
+const COMPACTION_MS_MAX: u64 = 300_000;
+
 /// Failures alike within [`FAILING_WINDOW_MS`] that make a session failing.
 const FAILING_COUNT: usize = 3;
 
@@ -116,6 +119,8 @@ pub(super) struct Attention {
     failures: VecDeque<Failure>,
     durations: VecDeque<(String, u64)>,
     turn: Turn,
+    /// Since when, by which event and how a compaction runs.
+    compaction: Option<(Time, u64, String)>,
 }
 
 impl Attention {
@@ -125,6 +130,13 @@ impl Attention {
         self.ask(fact, seq);
         self.judge(fact, seq);
         self.turn.follow(fact, seq);
+        match fact.kind {
+            Kind::CompactionStarted => self.compaction = Some((fact.time, seq, fact.summary.clone())),
+            Kind::CompactionFinished | Kind::PromptSubmitted | Kind::TurnFinished | Kind::SessionStarted => {
+                self.compaction = None
+            }
+            _ => {}
+        }
     }
 
     /// Takes what another fact implies.
@@ -173,13 +185,15 @@ impl Attention {
                 self.needs.retain(|need| need.agent_id.is_some());
             }
             Kind::ToolBatchFinished => self.needs.retain(|need| need.agent_id != fact.agent_id),
-            Kind::ToolCallFinished | Kind::ToolCallFailed | Kind::PermissionDenied => {
+            Kind::ToolCallFinished | Kind::ToolCallFailed | Kind::PermissionDenied if self.is_asking() => {
                 let key = key_of(fact);
                 self.needs.retain(|need| !need.is_about(fact, key));
             }
             Kind::ElicitationAnswered => {
                 let key = key_of(fact);
-                self.needs.retain(|need| need.kind != NeedKind::Elicitation || (need.input_key != 0 && need.input_key != key));
+                self.needs.retain(|need| {
+                    need.kind != NeedKind::Elicitation || (need.input_key != 0 && need.input_key != key)
+                });
             }
             _ => {}
         }
@@ -246,7 +260,8 @@ impl Attention {
 
     /// How long a tool may be silent before something is wrong with it.
     fn patience_ms(&self, tool: &str) -> u64 {
-        let mut took: Vec<u64> = self.durations.iter().filter(|(name, _)| name == tool).map(|(_, took)| *took).collect();
+        let mut took: Vec<u64> =
+            self.durations.iter().filter(|(name, _)| name == tool).map(|(_, took)| *took).collect();
         if took.len() < 5 {
             return STUCK_MS_UNKNOWN;
         }
@@ -284,10 +299,11 @@ impl Need {
 
 /// The state of `session` at `now`.
 pub(super) fn state(session: &Session, now: Time) -> (State, Time, Option<Reason>) {
-    let because = |kind: &str, summary: &str, seq| Some(Reason { kind: kind.to_owned(), summary: summary.to_owned(), seq });
+    let because =
+        |kind: &str, summary: &str, seq| Some(Reason { kind: kind.to_owned(), summary: summary.to_owned(), seq });
     let by = |last: &Last| because(last.kind.name(), &last.summary, last.seq);
     if let Some((at, reason)) = &session.ended {
-        return (State::Ended, *at, because("session.ended", reason, session.last_seq));
+        return (State::Ended, *at, because("session.ended", reason, session.ended_seq));
     }
     let attention = &session.attention;
     if let Some(need) = attention.needs.iter().min_by_key(|need| need.since) {
@@ -295,6 +311,12 @@ pub(super) fn state(session: &Session, now: Time) -> (State, Time, Option<Reason
     }
     if let Turn::Failed(last) = &attention.turn {
         return (State::Failing, last.since, by(last));
+    }
+    if let Some((since, seq, summary)) = &attention.compaction
+        && matches!(attention.turn, Turn::Finished(_))
+        && now.since(*since) <= COMPACTION_MS_MAX
+    {
+        return (State::Working, *since, because("compaction.started", summary, *seq));
     }
     // Agents in the background work on after the turn of the main thread.
     let agent = session.agents.working().min_by_key(|agent| agent.started_at);
@@ -306,7 +328,11 @@ pub(super) fn state(session: &Session, now: Time) -> (State, Time, Option<Reason
         return (State::Idle, last.since, by(last));
     }
     if let Some((failure, times)) = attention.failing(now) {
-        return (State::Failing, failure.at, because("tool_call.failed", &format!("{times}× {}", failure.summary), failure.seq));
+        return (
+            State::Failing,
+            failure.at,
+            because("tool_call.failed", &format!("{times}× {}", failure.summary), failure.seq),
+        );
     }
     let quiet_ms = now.since(session.last_event_at);
     if let Some(call) = call {
@@ -320,11 +346,17 @@ pub(super) fn state(session: &Session, now: Time) -> (State, Time, Option<Reason
         let task = format!("{}: {}", agent.agent_type, agent.task.as_deref().unwrap_or("at work"));
         let reason = because("agent.started", &summary::line(&task), 0);
         let silent = quiet_ms > STUCK_MS_UNKNOWN;
-        return if silent { (State::Stuck, session.last_event_at, reason) } else { (State::Working, agent.started_at, reason) };
+        return if silent {
+            (State::Stuck, session.last_event_at, reason)
+        } else {
+            (State::Working, agent.started_at, reason)
+        };
     }
     match &attention.turn {
         Turn::Running { since, .. } if quiet_ms <= STUCK_MS_UNKNOWN => (State::Working, *since, None),
-        Turn::Running { .. } => (State::Stuck, session.last_event_at, because("silence", "The model has not answered", 0)),
+        Turn::Running { .. } => {
+            (State::Stuck, session.last_event_at, because("silence", "The model has not answered", 0))
+        }
         _ if quiet_ms <= QUIET_MS => (State::Working, session.last_event_at, None),
         _ => (State::Idle, session.last_event_at, None),
     }

@@ -114,7 +114,8 @@ impl Session {
         if !implied::is_delegation(fact) {
             return;
         }
-        let response = |key: &str| fact.data.get("tool_response").and_then(|response| response.get(key)).and_then(Value::as_str);
+        let response =
+            |key: &str| fact.data.get("tool_response").and_then(|response| response.get(key)).and_then(Value::as_str);
         let launched = response("status") == Some("async_launched");
         if let Some(agent_id) = response("agentId").filter(|id| id.len() <= hook_input::ID_BYTES_MAX)
             && let Some((delegation, _)) = implied::delegation(fact)

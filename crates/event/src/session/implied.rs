@@ -22,8 +22,8 @@ static TEST: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?:^|[;&|(]\s*|\s)(cargo\s+(?:nextest\s+run|nextest|test)|go\s+test|(?:python3?\s+-m\s+)?pytest|(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?test\S*|(?:npx\s+)?(?:vitest|jest|mocha|playwright\s+test)|mvn\s+(?:\S+\s+)*test|gradle\s+test|\./gradlew\s+test|make\s+(?:check|test)|ctest|rspec|phpunit|dotnet\s+test)\b").ok()
 });
 
-/// `12 passed`, `3 failed`: the words that most test runners close with.
-static TALLY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\d+) (passed|failed)\b").ok());
+/// A word that every command in [`TEST`] has, to spare most commands the expression.
+const TEST_WORDS: [&str; 7] = ["test", "jest", "mocha", "check", "rspec", "phpunit", "playwright"];
 
 /// An Agent (older: Task) call hands work to a subagent.
 pub(super) fn is_delegation(call: &Fact) -> bool {
@@ -49,10 +49,17 @@ pub(super) fn delegation(call: &Fact) -> Option<(Delegation, Fact)> {
 }
 
 /// A call that its batch names and nothing else told the end of: refused, or failed before it ran.
-pub(super) fn failed_in_batch(batch: &Fact, call: &Value, tool_use_id: &str, tool_name: &str, begun: Option<&OpenCall>) -> Fact {
+pub(super) fn failed_in_batch(
+    batch: &Fact,
+    call: &Value,
+    tool_use_id: &str,
+    tool_name: &str,
+    begun: Option<&OpenCall>,
+) -> Fact {
     let error = match call.get("tool_response") {
         Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        // What a file tool said is withheld but for its first line.
+        Some(said) => said.get("first_line").and_then(Value::as_str).map_or_else(|| said.to_string(), str::to_owned),
         None => String::new(),
     };
     // Seen to begin and never run: something refused it. Never seen to begin: it could not run at all.
@@ -109,7 +116,9 @@ pub(super) fn by_call(call: &Fact) -> Vec<Fact> {
     }
     let mut implied: Vec<Fact> = match call.tool_name.as_deref() {
         Some("Bash") => [git(call), tests(call)].into_iter().flatten().collect(),
-        Some(tool @ ("Read" | "Write" | "Edit" | "MultiEdit" | "NotebookEdit")) if call.kind == Kind::ToolCallFinished => {
+        Some(tool @ ("Read" | "Write" | "Edit" | "MultiEdit" | "NotebookEdit"))
+            if call.kind == Kind::ToolCallFinished =>
+        {
             file(call, tool).into_iter().collect()
         }
         _ => Vec::new(),
@@ -134,7 +143,9 @@ fn file(call: &Fact, tool: &str) -> Vec<Fact> {
         _ => "edit",
     };
     let bytes = |pointer: &str| call.data.pointer(pointer).and_then(|body| body.get("bytes")).cloned();
-    let size = bytes("/tool_input/content").or_else(|| bytes("/tool_response/file/content"));
+    let size = bytes("/tool_input/content")
+        .or_else(|| bytes("/tool_response/file/content"))
+        .or_else(|| edited(call).map(Value::from));
     let mut data = json!({ "file": path, "operation": operation, "size": size });
     if let (Value::Object(fields), Some(added), Some(removed)) = (&mut data, lines("added"), lines("removed")) {
         fields.insert("added".to_owned(), added);
@@ -146,17 +157,27 @@ fn file(call: &Fact, tool: &str) -> Vec<Fact> {
     std::iter::once(fact).chain(memory).collect()
 }
 
+/// How large a file is after one replacement in it.
+fn edited(call: &Fact) -> Option<u64> {
+    let response = call.data.get("tool_response")?;
+    let bytes = |body: &str| response.get(body)?.get("bytes")?.as_u64();
+    let once = response.get("replaceAll").and_then(Value::as_bool) == Some(false);
+    let before = bytes("originalFile").filter(|_| once)?;
+    before.checked_add(bytes("newString")?)?.checked_sub(bytes("oldString")?)
+}
+
 /// Files that agents keep their memory in.
 fn is_memory(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     matches!(name, "CLAUDE.md" | "CLAUDE.local.md" | "AGENTS.md" | "MEMORY.md")
         || path.contains("/.claude-mpm/memories/")
-        || (path.contains("/.claude/") && (path.contains("/memory/") || path.contains("/memories/") || path.contains("/agent-memory/")))
+        || (path.contains("/.claude/")
+            && (path.contains("/memory/") || path.contains("/memories/") || path.contains("/agent-memory/")))
 }
 
 fn memory(call: &Fact, path: &str, created: bool) -> Fact {
     let agent = call.agent_type.clone().unwrap_or_else(|| "main".to_owned());
-    let content = format!("{} in {}", call.summary, summary::relative(path, call.cwd.as_deref()));
+    let content = format!("{} {}", if created { "Created" } else { "Changed" }, call.summary);
     let data = json!({
         "agent_id": agent,
         "learning_type": "file_edit",
@@ -175,7 +196,7 @@ fn command(call: &Fact) -> Option<&str> {
 }
 
 fn git(call: &Fact) -> Option<Fact> {
-    let command = command(call)?;
+    let command = command(call).filter(|command| command.contains("git"))?;
     let operation = GIT.as_ref()?.captures(command)?.get(1)?.as_str();
     let success = call.kind == Kind::ToolCallFinished;
     let data = json!({ "operation": operation, "command": summary::line(command), "success": success });
@@ -187,15 +208,12 @@ fn git(call: &Fact) -> Option<Fact> {
 }
 
 fn tests(call: &Fact) -> Option<Fact> {
-    let command = command(call)?;
+    let command = command(call).filter(|command| TEST_WORDS.iter().any(|word| command.contains(word)))?;
     let runner = TEST.as_ref()?.captures(command)?.get(1)?.as_str();
-    let output = call.data.pointer("/tool_response/stdout").and_then(Value::as_str).or(call.text("error")).unwrap_or_default();
-    let tally = |word: &str| -> Option<u64> {
-        let counts = TALLY.as_ref()?.captures_iter(output).filter(|found| &found[2] == word);
-        counts.filter_map(|found| found[1].parse::<u64>().ok()).reduce(u64::saturating_add)
-    };
+    let output =
+        call.data.pointer("/tool_response/stdout").and_then(Value::as_str).or(call.text("error")).unwrap_or_default();
     let success = call.kind == Kind::ToolCallFinished;
-    let (passed, failed) = (tally("passed"), tally("failed"));
+    let (passed, failed) = (tally(output, " passed"), tally(output, " failed"));
     let data = json!({ "command": summary::line(command), "runner": runner, "success": success, "passed": passed, "failed": failed });
     let mut fact = call.implies(Kind::TestFinished, data);
     fact.outcome = call.outcome;
@@ -204,9 +222,23 @@ fn tests(call: &Fact) -> Option<Fact> {
         .into_iter()
         .filter_map(|(count, word)| Some(format!("{} {word}", count?)))
         .collect();
-    let result = if counts.is_empty() { if success { "passed".to_owned() } else { "failed".to_owned() } } else { counts.join(", ") };
+    let result = if counts.is_empty() {
+        if success { "passed".to_owned() } else { "failed".to_owned() }
+    } else {
+        counts.join(", ")
+    };
     fact.summary = summary::line(&format!("{runner}: {result}"));
     Some(fact)
+}
+
+/// `12 passed`, `3 failed`: the words that most test runners close with, added up.
+fn tally(output: &str, word: &str) -> Option<u64> {
+    let counts = output.match_indices(word).filter_map(|(at, _)| {
+        let ends = output[at + word.len()..].chars().next().is_none_or(|next| !next.is_alphanumeric());
+        let digits = output[..at].len() - output[..at].trim_end_matches(|digit: char| digit.is_ascii_digit()).len();
+        output[at - digits..at].parse::<u64>().ok().filter(|_| ends)
+    });
+    counts.reduce(u64::saturating_add)
 }
 
 /// What a finished call of a to-do tool changes on the list; `None` for any other tool.
@@ -259,6 +291,11 @@ mod tests {
         assert_eq!(found(&TEST, "cd app; cargo test --workspace").as_deref(), Some("cargo test"));
         assert_eq!(found(&TEST, "pnpm test checkout").as_deref(), Some("pnpm test"));
         assert_eq!(found(&TEST, "cat latest.log"), None);
+        assert_eq!(
+            tally("12 passed, 3 failed\nTests: 1 failed | 4 passed, x passed, 9 passedover", " passed"),
+            Some(16)
+        );
+        assert_eq!(tally("nothing", " failed"), None);
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl Turn {
             Kind::ToolCallStarted if !matches!(self, Turn::Running { .. }) => self.run(fact),
             Kind::SessionStarted => *self = Turn::Finished(last()),
             // An end that was told late ends an earlier turn.
-            Kind::TurnFinished | Kind::TurnFailed if matches!(self, Turn::Running { since, .. } if *since > fact.time) => {}
+            Kind::TurnFinished | Kind::TurnFailed if matches!(self, Turn::Running { since, .. } if *since > fact.time) =>
+                {}
             Kind::TurnFinished => *self = Turn::Finished(last()),
             Kind::TurnFailed => *self = Turn::Failed(last()),
             _ => {}

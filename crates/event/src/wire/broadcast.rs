@@ -10,7 +10,7 @@ pub fn message(event: &Event) -> Option<(&'static str, Value)> {
     let fact = &event.fact;
     let name = fact.kind.row().broadcast?;
     let text = |key: &str| fact.text(key);
-    let payload = match name {
+    let mut payload = match name {
         "agent_activity" => json!({
             "agent": text("agent").or(fact.agent_type.as_deref()).or(text("teammate_name")),
             "action": match fact.kind {
@@ -19,27 +19,27 @@ pub fn message(event: &Event) -> Option<(&'static str, Value)> {
                 Kind::AgentFinished => "completed",
                 _ => "idle",
             },
-            "timestamp": fact.time,
-            "session_id": fact.session_id,
-            "agent_id": fact.agent_id,
-            "task": text("task"),
-            "seq": event.seq,
         }),
         "file_operation" => json!({
             "file": fact.data.get("file"),
             "operation": fact.data.get("operation"),
             "size": fact.data.get("size"),
-            "timestamp": fact.time,
-            "session_id": fact.session_id,
-            "seq": event.seq,
         }),
         _ => json!({
             "session_id": fact.session_id,
             "token_usage": fact.data.get("token_usage"),
             "context_percentage": fact.data.get("context_percentage"),
-            "timestamp": fact.time,
-            "seq": event.seq,
         }),
     };
+    let ours = [
+        ("timestamp", json!(fact.time)),
+        ("session_id", json!(fact.session_id)),
+        ("agent_id", json!(fact.agent_id)),
+        ("task", json!(text("task"))),
+        ("seq", json!(event.seq)),
+    ];
+    for (key, value) in ours.into_iter().filter(|(_, value)| !value.is_null()) {
+        payload[key] = value;
+    }
     Some((name, payload))
 }

@@ -9,6 +9,10 @@ use crate::vocabulary::Kind;
 pub fn payload(event: &Event) -> Value {
     let fact = &event.fact;
     let mut payload = documented(fact);
+    // What a program emits under a name of its own comes out as it went in.
+    if fact.kind != Kind::Custom && !payload.contains_key("timestamp") {
+        payload.insert("timestamp".to_owned(), json!(fact.time));
+    }
     add_data(&mut payload, fact);
     add_common(&mut payload, event);
     Value::Object(payload)
@@ -32,7 +36,9 @@ fn documented(fact: &Fact) -> Map<String, Value> {
             "duration_seconds": data("duration_seconds"),
         }),
         Kind::SessionContinued => json!({ "session_id": fact.session_id, "status": "active" }),
-        Kind::ClaudeStatusChanged => json!({ "status": data("status"), "pid": data("pid"), "message": data("message") }),
+        Kind::ClaudeStatusChanged => {
+            json!({ "status": data("status"), "pid": data("pid"), "message": data("message") })
+        }
         Kind::ClaudeOutput => json!({
             "content": fact.text("content").or(fact.text("delta")),
             "stream": fact.text("stream").unwrap_or("stdout"),
@@ -59,12 +65,24 @@ fn documented(fact: &Fact) -> Map<String, Value> {
             "content": data("content"),
             "section": data("section"),
         }),
+        Kind::LogMessage => return log_message(fact),
         _ => json!({}),
     };
     match printed {
         Value::Object(fields) => fields,
         _ => Map::new(),
     }
+}
+
+/// The guide prints the time of a log line first; of the rest, what its sender gave.
+fn log_message(fact: &Fact) -> Map<String, Value> {
+    let mut payload = Map::from_iter([("timestamp".to_owned(), json!(fact.time))]);
+    for key in ["level", "logger", "message", "module", "function", "line", "thread", "thread_name"] {
+        if let Some(value) = fact.data.get(key) {
+            payload.insert(key.to_owned(), value.clone());
+        }
+    }
+    payload
 }
 
 fn add_data(payload: &mut Map<String, Value>, fact: &Fact) {

@@ -20,7 +20,11 @@ pub fn channel(fact: &Fact) -> String {
     match fact.kind {
         Kind::Custom => {
             let namespace = fact.namespace().trim_start_matches('/');
-            if namespace.is_empty() { fact.event_name().to_owned() } else { format!("{namespace}.{}", fact.event_name()) }
+            if namespace.is_empty() {
+                fact.event_name().to_owned()
+            } else {
+                format!("{namespace}.{}", fact.event_name())
+            }
         }
         Kind::HookReceived => format!("hook.{}", fact.event_name()),
         kind => kind.row().channel.to_owned(),

@@ -25,7 +25,8 @@ pub(crate) async fn answer(State(app): State<Arc<App>>) -> Response {
     }
     let totals = app.hub.state().totals.clone();
     let prompts = totals.by_kind.get("prompt.submitted").copied().unwrap_or_default();
-    let mut agents: Vec<_> = totals.agents.into_iter().map(|(name, times)| (active.contains(&name), name, times)).collect();
+    let mut agents: Vec<_> =
+        totals.agents.into_iter().map(|(name, times)| (active.contains(&name), name, times)).collect();
     if prompts > 0 {
         agents.push((main, "main".to_owned(), prompts));
     }

@@ -42,7 +42,10 @@ pub(crate) struct Asked {
 }
 
 /// `{"events": [Event…], "next"?, "seq_last", "partial"?}`. Newest first; oldest first with `after`.
-pub(crate) async fn page(State(app): State<Arc<App>>, asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>) -> Result<Response, Problem> {
+pub(crate) async fn page(
+    State(app): State<Arc<App>>,
+    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let filter = Filter::parse(asked.q.as_deref().unwrap_or_default(), clock::now())
         .map_err(|error| Problem::bad_request(error.to_string()))?;
@@ -85,12 +88,19 @@ pub(crate) async fn content(
     Path(seq): Path<u64>,
 ) -> Result<Response, Problem> {
     if !granted.trusted {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "content_withheld", "file bodies are for this monitor's own page and this user's programs")
-            .suggest("Open the monitor's own page, or bring the token"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "content_withheld",
+            "file bodies are for this monitor's own page and this user's programs",
+        )
+        .suggest("Open the monitor's own page, or bring the token"));
     }
     let event = find(&app, seq).await?;
     let reader = app.reader.clone();
-    let found = tokio::task::spawn_blocking(move || reader.content(seq)).await.map_err(Problem::store)?.map_err(Problem::store)?;
+    let found = tokio::task::spawn_blocking(move || reader.content(seq))
+        .await
+        .map_err(Problem::store)?
+        .map_err(Problem::store)?;
     let data = match found {
         Some(whole) => serde_json::from_slice::<Value>(&whole).map_err(Problem::store)?,
         None => {
@@ -103,7 +113,8 @@ pub(crate) async fn content(
 
 async fn find(app: &App, seq: u64) -> Result<Bytes, Problem> {
     let reader = app.reader.clone();
-    let found = tokio::task::spawn_blocking(move || reader.get(seq)).await.map_err(Problem::store)?.map_err(Problem::store)?;
+    let found =
+        tokio::task::spawn_blocking(move || reader.get(seq)).await.map_err(Problem::store)?.map_err(Problem::store)?;
     match found {
         Found::Event(json) => Ok(json),
         Found::Gone { reason } => Err(Problem::new(StatusCode::GONE, "event_gone", reason)),
@@ -127,7 +138,10 @@ fn query_of(asked: Asked) -> Result<PageQuery, Problem> {
     }
     let mut query = PageQuery::new(direction, limit, Instant::now() + SEARCH_MAX);
     query.kinds = list(asked.kind);
-    query.namespaces = list(asked.namespace).into_iter().map(|name| if name.starts_with('/') { name } else { format!("/{name}") }).collect();
+    query.namespaces = list(asked.namespace)
+        .into_iter()
+        .map(|name| if name.starts_with('/') { name } else { format!("/{name}") })
+        .collect();
     query.sessions = list(asked.session);
     query.agents = list(asked.agent);
     query.tools = list(asked.tool);

@@ -23,10 +23,17 @@ const EVENTS_MAX: usize = 10_000;
 
 /// Answers `POST /emit`: one event or an array, whatever its content type. Answers when it is stored:
 /// `{"seq": …}` for one event, `{"seqs": […]}` for an array.
-pub(crate) async fn emit(State(app): State<Arc<App>>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+pub(crate) async fn emit(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
     let (events, many) = match parse(body)? {
         Value::Array(events) if events.len() > EVENTS_MAX => {
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", format!("{} events in one body; the most is {EVENTS_MAX}", events.len())));
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_many_events",
+                format!("{} events in one body; the most is {EVENTS_MAX}", events.len()),
+            ));
         }
         Value::Array(events) => (events, true),
         one => (vec![one], false),
@@ -35,22 +42,28 @@ pub(crate) async fn emit(State(app): State<Arc<App>>, body: Result<Bytes, BytesR
     let mut facts = Vec::with_capacity(events.len());
     for (at, event) in events.into_iter().enumerate() {
         let place = if many { format!("event {at}: ") } else { String::new() };
-        facts.push(emitted::read(event, now, Source::Emit).map_err(|refusal| Problem::bad_request(format!("{place}{refusal}")))?);
+        facts.push(
+            emitted::read(event, now, Source::Emit)
+                .map_err(|refusal| Problem::bad_request(format!("{place}{refusal}")))?,
+        );
     }
     let seqs = record(&app, facts).await?;
-    let answer = if many { json!({ "status": "ok", "seqs": seqs }) } else { json!({ "status": "ok", "seq": seqs.first() }) };
+    let answer =
+        if many { json!({ "status": "ok", "seqs": seqs }) } else { json!({ "status": "ok", "seq": seqs.first() }) };
     Ok(api::json(answer.to_string()))
 }
 
 /// Answers `POST /api/events`: one event as claude-mpm's hook scripts wrap it, 204 when it is stored.
-pub(crate) async fn hook_scripts(State(app): State<Arc<App>>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+pub(crate) async fn hook_scripts(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
     let fact = match parse(body)? {
         Value::Object(fields) if fields.contains_key("hook_event_name") && !fields.contains_key("event") => {
             hook_input::from_payload(fields, clock::now(), Source::Http)
         }
-        event @ Value::Object(_) => {
-            emitted::read(event, clock::now(), Source::Http).map_err(|refusal| Problem::bad_request(refusal.to_string()))?
-        }
+        event @ Value::Object(_) => emitted::read(event, clock::now(), Source::Http)
+            .map_err(|refusal| Problem::bad_request(refusal.to_string()))?,
         _ => return Err(Problem::bad_request(emitted::Refusal::NoObject.to_string())),
     };
     record(&app, vec![fact]).await?;
@@ -78,9 +91,9 @@ pub(crate) fn prepare(app: &App, fact: &mut Fact) {
 
 fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
     let body = body.map_err(|rejection| {
-        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "body_too_large" } else { "body_unreadable" };
+        let code =
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "body_too_large" } else { "body_unreadable" };
         Problem::new(rejection.status(), code, rejection.body_text())
     })?;
-    hook_input::parse_leniently(&body)
-        .map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))
+    hook_input::parse_leniently(&body).map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))
 }

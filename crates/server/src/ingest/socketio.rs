@@ -23,7 +23,9 @@ pub(crate) fn take(app: &Arc<App>, namespace: &str, event: &str, data: Value, ac
     let task = Arc::clone(app);
     app.tasks.spawn(async move {
         let stored = match handed {
-            Ok(stored) => stored.await.unwrap_or_else(|_| Err(crate::recorder::NotStored("the server is stopping".to_owned()))),
+            Ok(stored) => {
+                stored.await.unwrap_or_else(|_| Err(crate::recorder::NotStored("the server is stopping".to_owned())))
+            }
             // No room: this one waits for it, and may then come after a later one of the same client.
             Err(facts) => task.recorder.record(facts).await,
         };

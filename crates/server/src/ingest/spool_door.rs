@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::frame::Frame;
 use event::event::{Fact, Source, Time};
+use event::frame::Frame;
 use event::hook_input;
 use event::vocabulary::Kind;
 use serde_json::json;

@@ -52,10 +52,13 @@ pub(crate) async fn forward(app: Arc<App>) {
     let mut last_seq = app.hub.state().seq;
     let mut sent_at = Instant::now();
     loop {
-        let Next::Events { mut events, mut lost } = app.hub.outbox.next(&mut cursor, BATCH_EVENTS_MAX).await else { return };
+        let Next::Events { mut events, mut lost } = app.hub.outbox.next(&mut cursor, BATCH_EVENTS_MAX).await else {
+            return;
+        };
         if sent_at.elapsed() < BATCH_EVERY && events.len() < BATCH_EVENTS_MAX {
             tokio::time::sleep_until(sent_at + BATCH_EVERY).await;
-            let more = tokio::time::timeout(Duration::ZERO, app.hub.outbox.next(&mut cursor, BATCH_EVENTS_MAX - events.len()));
+            let more =
+                tokio::time::timeout(Duration::ZERO, app.hub.outbox.next(&mut cursor, BATCH_EVENTS_MAX - events.len()));
             match more.await {
                 Ok(Next::Events { events: more, lost: 0 }) => events.extend(more),
                 Ok(Next::Events { events: more, lost: between }) => {
@@ -68,7 +71,11 @@ pub(crate) async fn forward(app: Arc<App>) {
         if lost > 0 {
             let first = events.iter().find_map(|published| published.event.seq);
             let to = first.map_or(last_seq + lost, |first| first - 1);
-            emit(&app, "gap", &json!({ "from": last_seq + 1, "to": to, "reason": "the server was too busy to send them" }));
+            emit(
+                &app,
+                "gap",
+                &json!({ "from": last_seq + 1, "to": to, "reason": "the server was too busy to send them" }),
+            );
         }
         send(&app, &events, &mut last_seq);
         sent_at = Instant::now();
@@ -111,7 +118,7 @@ pub(crate) async fn tell_state(app: Arc<App>) {
             _ = interval.tick() => {}
         }
         ticks = ticks.wrapping_add(1);
-        let second = ticks % SILENCE_EVERY == 0;
+        let second = ticks.is_multiple_of(SILENCE_EVERY);
         let (seq, events) = {
             let state = app.hub.state();
             (state.seq, state.totals.events)

@@ -1,8 +1,8 @@
 //! The Socket.IO way out: the eight namespaces and the default one, and what clients may ask there.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -160,14 +160,17 @@ impl Handler for Clients {
             ("/" | page::NAMESPACE, "get_state") => answer(socket, ack, "state", sessions::snapshot(&app)),
             ("/", "subscribe") => subscribe(socket, &argument, ack),
             (page::NAMESPACE, "ping_rtt") => acknowledge(ack, &json!({ "server_time": crate::clock::now() })),
-            (page::NAMESPACE, _) => acknowledge(ack, &json!({ "status": "error", "message": "this namespace takes no events" })),
+            (page::NAMESPACE, _) => {
+                acknowledge(ack, &json!({ "status": "error", "message": "this namespace takes no events" }))
+            }
             (_, "join" | "leave") => room(socket, &event.name, &argument, ack),
             _ => ingest::socketio::take(&app, socket.namespace(), &event.name, argument, ack),
         }
     }
 
     fn fell_behind(&self, socket: &Socket, lost: Lost) {
-        let gap = json!({ "from": lost.from, "to": lost.to, "reason": "this client was too slow", "packets": lost.packets });
+        let gap =
+            json!({ "from": lost.from, "to": lost.to, "reason": "this client was too slow", "packets": lost.packets });
         emit(socket, "gap", gap);
     }
 

@@ -73,7 +73,12 @@ pub(crate) async fn repeat(app: Arc<App>) {
         }
         let states: Vec<_> = {
             let now = clock::now();
-            app.hub.listed(now).1.iter().map(|session| (session.session_id.clone(), session.claude_status.clone())).collect()
+            app.hub
+                .listed(now)
+                .1
+                .iter()
+                .map(|session| (session.session_id.clone(), session.claude_status.clone()))
+                .collect()
         };
         if due || told.as_ref() != Some(&states) {
             told = Some(states);
@@ -84,7 +89,8 @@ pub(crate) async fn repeat(app: Arc<App>) {
         }
         if due {
             let now = clock::now();
-            let beat = json!({ "timestamp": now, "uptime": now.since(app.started_at) / 1000, "clients": app.clients() });
+            let beat =
+                json!({ "timestamp": now, "uptime": now.since(app.started_at) / 1000, "clients": app.clients() });
             send(&app, "/system", "heartbeat", &beat);
         }
     }

@@ -53,7 +53,8 @@ pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -
         return Problem::token().into_response();
     };
     if app.websocket_clients.load(Relaxed) >= CLIENTS_MAX {
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "too many connections").into_response();
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "too many connections")
+            .into_response();
     }
     let (response, upgrade) = match websocket::upgrade(&mut request) {
         Ok(upgraded) => upgraded,

@@ -1,6 +1,6 @@
 //! The recorder's working copy of the sessions: one step ahead of what is committed, and taken back if a commit fails.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,8 @@ fn remember_told(session: &mut Session, reader: &Reader) {
         warn!("reading what was told of session {}: {error}", session.session_id);
         Vec::new()
     });
-    session.remember_told(known.into_iter().rev().map(|known| (known.identity, Source::named(&known.source), known.seq)));
+    session
+        .remember_told(known.into_iter().rev().map(|known| (known.identity, Source::named(&known.source), known.seq)));
 }
 
 /// The checkpoint's form.
@@ -95,7 +96,8 @@ pub(super) fn checkpoint(hub: &Hub, now: Time) -> (u64, Vec<u8>) {
     let mut state = hub.state();
     state.sessions.retain(|_, session| session.ended.is_none() || now.since(session.last_event_at) < ENDED_KEPT_MS);
     while state.sessions.len() > SESSIONS_MAX {
-        let silent = state.sessions.values().min_by_key(|session| session.last_seq).map(|session| session.session_id.clone());
+        let silent =
+            state.sessions.values().min_by_key(|session| session.last_seq).map(|session| session.session_id.clone());
         let Some(silent) = silent else { break };
         state.sessions.remove(&silent);
     }
@@ -117,8 +119,7 @@ pub(crate) fn restore(store: &mut Store) -> State {
     if let Some((seq, checkpoint)) = checkpoint {
         state.seq = seq;
         state.totals = checkpoint.totals;
-        state.sessions =
-            checkpoint.sessions.into_iter().map(|session| (session.session_id.clone(), session)).collect();
+        state.sessions = checkpoint.sessions.into_iter().map(|session| (session.session_id.clone(), session)).collect();
     }
     replay(&mut state, &store.reader(), last);
     state
@@ -127,7 +128,7 @@ pub(crate) fn restore(store: &mut Store) -> State {
 /// Takes the committed events after `state.seq` again. What a fact implied is stored behind it, and skipped.
 fn replay(state: &mut State, reader: &Reader, last: u64) {
     const PAGE: usize = 2_000;
-    let mut implied = BTreeSet::new();
+    let mut implied = BTreeMap::new();
     while state.seq < last {
         let deadline = Instant::now() + Duration::from_secs(5);
         let query = PageQuery::new(Direction::Oldest { after: state.seq }, PAGE, deadline);
@@ -144,16 +145,14 @@ fn replay(state: &mut State, reader: &Reader, last: u64) {
             let Some(seq) = event.seq else { continue };
             state.seq = seq;
             state.totals.count(&event);
-            if implied.remove(&seq) {
+            // By its kind, too: a release that concludes otherwise must not skip what somebody told.
+            if implied.remove(&seq) == Some(event.fact.kind) {
                 continue;
             }
             let Some(id) = event.fact.session_id.clone() else { continue };
-            let session = state
-                .sessions
-                .entry(id)
-                .or_insert_with_key(|id| Arc::new(unknown(id, event.fact.time)));
+            let session = state.sessions.entry(id).or_insert_with_key(|id| Arc::new(unknown(id, event.fact.time)));
             let taken = Arc::make_mut(session).take(event.fact, seq);
-            implied.extend((seq + 1..).take(taken.len() - 1));
+            implied.extend((seq + 1..).zip(taken.iter().skip(1).map(|fact| fact.kind)));
         }
     }
     state.seq = last;

@@ -98,7 +98,9 @@ impl Client {
         match (text("command"), text("event")) {
             (Some("subscribe"), _) => self.subscribe(&said),
             (Some("unsubscribe"), _) => self.unsubscribe(&said),
-            (Some("get_status"), _) => vec![json!({ "type": "system.status", "data": status::payload(app) }).to_string()],
+            (Some("get_status"), _) => {
+                vec![json!({ "type": "system.status", "data": status::payload(app) }).to_string()]
+            }
             (Some("get_state"), _) | (None, Some("get_state")) => {
                 vec![json!({ "type": "state", "event": "state", "data": sessions::snapshot(app) }).to_string()]
             }
@@ -106,7 +108,9 @@ impl Client {
             (Some("emit"), _) => self.emit(app, &said),
             (None, Some("subscribe")) => self.subscribe_broadcasts(&said),
             (Some(other), _) => vec![error(
-                &format!("{other:?} is no command; there are subscribe, unsubscribe, auth, emit, get_status, get_state and ping"),
+                &format!(
+                    "{other:?} is no command; there are subscribe, unsubscribe, auth, emit, get_status, get_state and ping"
+                ),
                 Some(other),
             )],
             _ => vec![error("a message needs a \"command\"", None)],
@@ -149,7 +153,10 @@ impl Client {
 
     fn subscribe(&mut self, said: &Value) -> Vec<String> {
         let Some(wanted) = names(said.get("channels")) else {
-            return vec![error("\"channels\" must be a list of names such as \"session.start\", \"hook.*\" or \"*\"", Some("subscribe"))];
+            return vec![error(
+                "\"channels\" must be a list of names such as \"session.start\", \"hook.*\" or \"*\"",
+                Some("subscribe"),
+            )];
         };
         for channel in wanted {
             if self.channels.len() < CHANNELS_MAX && !self.channels.contains(&channel) {
