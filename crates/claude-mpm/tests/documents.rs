@@ -16,7 +16,7 @@ fn prints(mut command: std::process::Command, wanted: &str, meanwhile: impl Fn(u
     let lines = support::lines_of(process.stdout.take().unwrap());
     let mut seen = Vec::new();
     let mut round = 0;
-    let found = support::eventually(wanted, || {
+    support::eventually(wanted, || {
         round += 1;
         if round % 20 == 1 {
             meanwhile(round);
@@ -30,7 +30,6 @@ fn prints(mut command: std::process::Command, wanted: &str, meanwhile: impl Fn(u
     });
     let _ = process.kill();
     let _ = process.wait();
-    found
 }
 
 fn with_port(mut command: std::process::Command, monitor: &Monitor) -> std::process::Command {

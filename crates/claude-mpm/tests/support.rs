@@ -74,16 +74,19 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Starts it and waits until it says that it serves.
     pub(crate) fn start(mut command: Command) -> Monitor {
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = lines_of(process.stdout.take().unwrap());
+        let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        // From here on it is killed when anything fails.
+        let mut monitor = Monitor { process, port: 0 };
+        let lines = lines_of(monitor.process.stdout.take().unwrap());
         let deadline = Instant::now() + DEADLINE;
-        loop {
+        while monitor.port == 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = lines.recv_timeout(left).expect("the monitor says where it serves");
-            if let Some(url) = line.trim().strip_prefix("- Server URL: http://localhost:") {
-                return Monitor { process, port: url.parse().unwrap() };
+            if let Some(port) = line.trim().strip_prefix("- Server URL: http://localhost:") {
+                monitor.port = port.parse().unwrap();
             }
         }
+        monitor
     }
 
     pub(crate) fn pid(&self) -> u32 {
