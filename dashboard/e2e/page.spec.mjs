@@ -174,7 +174,7 @@ test('a port where nobody answers shows "Connection Failed" with the four checks
 });
 
 test('every view opens from its address and shows no error', async () => {
-  await hook({ hook_event_name: 'PreToolUse', tool_name: 'Read', tool_use_id: unique('toolu'), tool_input: { file_path: '/tmp/e2e/a.rs' } });
+  await hook({ hook_event_name: 'PreToolUse', tool_name: 'Read', tool_use_id: unique('toolu'), tool_input: { file_path: '/home/dev/e2e/a.rs' } });
   for (const [path, heading] of [['/live', 'Live events'], [`/s/${sessionId}`, ''], ['/work/todos', 'Work'], ['/work/files', 'Work'], ['/usage', 'Usage'], ['/system', 'System']]) {
     const { page, problems, close } = await open(chrome, path);
     await connected(page);

@@ -47,7 +47,7 @@ export async function emit(message, more = {}) {
 
 /** Plays one hook call as Claude Code would send it. */
 export async function hook(fields) {
-  await post('/api/events', { session_id: sessionId, cwd: '/tmp/e2e', transcript_path: '/tmp/e2e.jsonl', ...fields });
+  await post('/api/events', { session_id: sessionId, cwd: '/home/dev/e2e', transcript_path: '/home/dev/e2e.jsonl', ...fields });
 }
 
 export const sessionId = randomUUID();

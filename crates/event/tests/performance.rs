@@ -49,7 +49,7 @@ fn performance_of_a_hook() {
             "hook_event_name": event, "tool_name": tool, "tool_input": input, "tool_response": response,
             "tool_use_id": format!("toolu_{number}"), "duration_ms": 26 })
     };
-    let line = "   Compiling event v0.1.0 (/work/main/crates/event)\n";
+    let line = "   Compiling event v0.1.0 (/w/main/crates/event)\n";
     let bash = |number, lines: usize| {
         call(
             number,

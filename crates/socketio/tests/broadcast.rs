@@ -1,6 +1,6 @@
 //! One encoded event for many sockets: namespaces, rooms, exceptions, both transports.
 
-use crate::common::{Client, TestServer, bytes};
+use crate::peers::{Client, TestServer, bytes};
 use serde_json::{Value, json};
 use socketio::engine::SendError;
 use socketio::packet::{Packet, placeholder};

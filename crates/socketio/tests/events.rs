@@ -1,6 +1,6 @@
 //! Events and acknowledgements, with and without attachments.
 
-use crate::common::{TestServer, bytes};
+use crate::peers::{TestServer, bytes};
 use serde_json::json;
 use socketio::packet::{Answer, Event, Packet, placeholder};
 use socketio::{AckError, SocketId};

@@ -1,6 +1,6 @@
 //! How a connection begins, and which requests get the protocol's errors.
 
-use crate::common::{Heard, TestServer, assert_refused};
+use crate::peers::{Heard, TestServer, assert_refused};
 use serde_json::{Value, json};
 use socketio::Config;
 use socketio::websocket::Error;

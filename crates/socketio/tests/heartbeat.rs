@@ -1,6 +1,6 @@
 //! Pings, pongs and the time to join a namespace.
 
-use crate::common::{TestServer, within};
+use crate::peers::{TestServer, within};
 use serde_json::json;
 use socketio::Config;
 use socketio::engine::CloseReason;

@@ -1,6 +1,6 @@
 //! What a client may not send, whichever way it tries.
 
-use crate::common::TestServer;
+use crate::peers::TestServer;
 use socketio::Config;
 use socketio::engine::CloseReason;
 

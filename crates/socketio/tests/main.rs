@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broadcast;
-mod common;
 mod events;
 mod handshake;
 mod heartbeat;
 mod limits;
 mod namespaces;
+mod peers;
 mod polling;
 mod shutdown;
 mod slow_clients;

@@ -1,6 +1,6 @@
 //! Joining, leaving and being refused.
 
-use crate::common::{Heard, TestServer};
+use crate::peers::{Heard, TestServer};
 use serde_json::json;
 use socketio::engine::CloseReason;
 use socketio::packet::Packet;

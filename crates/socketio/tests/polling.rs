@@ -1,6 +1,6 @@
 //! HTTP long-polling: the two directions, and what breaks a session.
 
-use crate::common::TestServer;
+use crate::peers::TestServer;
 use serde_json::json;
 use socketio::Config;
 use socketio::engine::{CloseReason, Transport};

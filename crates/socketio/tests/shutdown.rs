@@ -1,6 +1,6 @@
 //! The end: clients are told, nobody is waited for too long, nothing is left.
 
-use crate::common::{TestServer, within};
+use crate::peers::{TestServer, within};
 use serde_json::json;
 use socketio::engine::CloseReason;
 use socketio::{Config, Encoded, Json};

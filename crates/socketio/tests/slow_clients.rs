@@ -1,6 +1,6 @@
 //! Clients that do not read: bounded queues, gaps that are told, and the end of those that take nothing.
 
-use crate::common::{Heard, TestServer, until, within};
+use crate::peers::{Heard, TestServer, until, within};
 use serde_json::json;
 use socketio::engine::{CloseReason, Lost, SendError};
 use socketio::{Config, Encoded, Json};

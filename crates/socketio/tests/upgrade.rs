@@ -1,6 +1,6 @@
 //! From polling to WebSocket without losing or reordering a packet.
 
-use crate::common::{Heard, TestServer, until};
+use crate::peers::{Heard, TestServer, until};
 use serde_json::json;
 use socketio::Config;
 use socketio::engine::{CloseReason, Transport};

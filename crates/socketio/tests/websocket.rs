@@ -1,6 +1,6 @@
 //! RFC 6455, byte by byte, against the Engine.IO endpoint.
 
-use crate::common::{Client, TestServer, within};
+use crate::peers::{Client, TestServer, within};
 use serde_json::json;
 use socketio::websocket::{Message, Opcode, Writer, server_frame};
 use tokio::io::{AsyncWriteExt, WriteHalf};
