@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::http::Poster;
 use crate::monitor::Server;
-use crate::table::{Table, percentile};
+use crate::table::{Table, number, percentile};
 
 /// Deliveries in one measurement.
 const DELIVERIES: u64 = 200_000;
@@ -109,8 +109,8 @@ async fn measure(table: &mut Table, name: &str, server: Server, clients: u64, in
         in_flight.to_string(),
         format!("{:.0}", posts as f64 / took),
         format!("{:.2}", (server.cpu_s()? - cpu) / (posts * clients) as f64 * 1e6),
-        format!("{:.2}", percentile(&latencies, 0.5)),
-        format!("{:.2}", percentile(&latencies, 0.99)),
+        number(percentile(&latencies, 0.5), 2),
+        number(percentile(&latencies, 0.99), 2),
     ]);
     followers.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())

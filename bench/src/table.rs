@@ -61,3 +61,8 @@ pub(crate) fn percentile(sorted: &[f64], fraction: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * fraction).round() as usize).copied().unwrap_or(f64::NAN)
 }
+
+/// A number with so many decimals; nothing for what was not measured.
+pub(crate) fn number(value: f64, decimals: usize) -> String {
+    if value.is_nan() { String::new() } else { format!("{value:.decimals$}") }
+}
