@@ -9,7 +9,7 @@ mod tidy;
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::anyhow;
 
 const USAGE: &str = "\
 cargo xtask test [--only STEP] [--verbose]   set up what the tests need, and run all of them
@@ -21,23 +21,20 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", options @ ..] => test::run(options),
-        ["tidy"] => tidy::run(),
-        ["bench", options @ ..] => bench::run(options),
+        ["tidy"] => tidy::run().map(|()| true),
+        ["bench", options @ ..] => bench::run(options).map(|()| true),
         ["help" | "--help" | "-h"] => {
             say::line(USAGE);
-            Ok(())
+            Ok(true)
         }
-        _ => usage(),
+        _ => Err(anyhow!("what is to be done?\n{USAGE}")),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             say::problem(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }
-}
-
-fn usage() -> anyhow::Result<()> {
-    bail!("what is to be done?\n{USAGE}")
 }

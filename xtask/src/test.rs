@@ -22,7 +22,7 @@ use tools::Tools;
 
 /// Every step, in its order.
 const STEPS: [Step; 9] = [
-    Step { name: "fmt", what: "Rust is formatted", run: |run| run.cargo(&["fmt", "--all", "--check"]) },
+    Step { name: "fmt", what: "Rust is formatted", run: fmt },
     Step { name: "page", what: "the page: types, tests, build", run: |run| page::step(run) },
     Step { name: "clippy", what: "no warnings", run: clippy },
     Step { name: "doc", what: "documentation without warnings", run: doc },
@@ -32,6 +32,9 @@ const STEPS: [Step; 9] = [
     Step { name: "tidy", what: "the repository's own rules", run: |_| tidy::run().map(|()| Done::Well) },
     Step { name: "deny", what: "licences and sources of dependencies", run: deny },
 ];
+
+/// Lines shown of what a failed command said: the failures stand at the end, and all of it is in the log.
+const OUTPUT_LINES_MAX: usize = 400;
 
 /// One step of the tests.
 struct Step {
@@ -62,8 +65,8 @@ struct Run {
     tools: OnceCell<Tools>,
 }
 
-/// Runs it.
-pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
+/// Runs it; false when a step failed, which is told already: the counts are to be the last line.
+pub(crate) fn run(options: &[&str]) -> anyhow::Result<bool> {
     let (only, aloud) = parse(options)?;
     let run = Run::new(aloud)?;
     let began = Instant::now();
@@ -71,13 +74,13 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
         STEPS.iter().filter(|step| only.is_none_or(|name| name == step.name)).try_for_each(|step| run.step(step));
     let mut counts = run.counts.get();
     if let Err(error) = &done {
-        say::line(format_args!("{error:#}"));
+        say::line(format_args!("error: {error:#}\nAll output is in {}", run.folder.join("logs").display()));
         // Whoever reads the last line alone must see that something is wrong.
         counts.failed = counts.failed.max(1);
     }
     say::line(format_args!("{:.0} s", began.elapsed().as_secs_f64()));
     say::line(counts);
-    done.map_err(|_| anyhow::anyhow!("the tests failed; all output is in {}", run.folder.join("logs").display()))
+    Ok(done.is_ok())
 }
 
 fn parse<'a>(options: &[&'a str]) -> anyhow::Result<(Option<&'a str>, bool)> {
@@ -132,13 +135,8 @@ impl Run {
     /// Runs a command of the current step; what it said is shown if it fails, and returned if it does not.
     fn command(&self, command: &mut Command) -> anyhow::Result<String> {
         let finished = self.try_command(command)?;
-        if finished.status.success() {
-            return Ok(finished.output);
-        }
-        if !self.aloud {
-            say::line(finished.output.trim_end());
-        }
-        bail!("{} ended with {}", command::shown(command), finished.status)
+        self.ended_well(command, &finished)?;
+        Ok(finished.output)
     }
 
     /// Runs a command that may fail.
@@ -153,11 +151,17 @@ impl Run {
         for skipped in count::skipped(&finished.output) {
             say::line(format_args!("        {skipped}"));
         }
+        self.ended_well(command, &finished)
+    }
+
+    /// Shows the end of what a command said that failed.
+    fn ended_well(&self, command: &Command, finished: &command::Finished) -> anyhow::Result<()> {
         if finished.status.success() {
             return Ok(());
         }
         if !self.aloud {
-            say::line(finished.output.trim_end());
+            let lines: Vec<&str> = finished.output.trim_end().lines().collect();
+            say::line(lines[lines.len().saturating_sub(OUTPUT_LINES_MAX)..].join("\n"));
         }
         bail!("{} ended with {}", command::shown(command), finished.status)
     }
@@ -174,6 +178,12 @@ impl Run {
         self.command(Command::new(command::cargo()).current_dir(&self.root).args(arguments))?;
         Ok(Done::Well)
     }
+}
+
+/// Names the files; the differences themselves could be thousands of lines.
+fn fmt(run: &Run) -> anyhow::Result<Done> {
+    run.cargo(&["fmt", "--all", "--check", "--", "--files-with-diff"])
+        .context("`cargo fmt --all` would change these files")
 }
 
 fn clippy(run: &Run) -> anyhow::Result<Done> {
@@ -199,8 +209,7 @@ fn test(run: &Run) -> anyhow::Result<Done> {
     let home = Home::new()?;
     let tools = tools::ready(run)?;
     // What a passing test printed is shown too: that is where it says what it left out.
-    let mut cargo =
-        run.cargo_command(&["test", "--release", "--workspace", "--no-fail-fast", "--", "--show-output"])?;
+    let mut cargo = run.cargo_command(&["test", "--release", "--workspace", "--", "--show-output"])?;
     home.apply(&mut cargo);
     tools.apply(&mut cargo);
     run.tests(&mut cargo)?;

@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of this repository that a tool can check, each with the reason for it.
 
+mod dependencies;
 mod files;
 mod lengths;
 mod links;
@@ -67,6 +68,7 @@ fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
         findings.extend(links::check(file, &files));
     }
     findings.extend(names::decisions(&files));
+    findings.extend(dependencies::check(&files));
     findings.sort();
     Ok(findings)
 }

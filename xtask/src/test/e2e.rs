@@ -12,7 +12,6 @@ pub(super) fn step(run: &Run) -> anyhow::Result<Done> {
     let Some(chromium) = tools.path_of("CLAUDE_MPM_TEST_CHROMIUM") else {
         return Ok(Done::Skipped("there is no headless Chromium".to_owned()));
     };
-    page::install(run, &folder)?;
     run.command(&mut run.cargo_command(&["build", "--release", "--package", "claude-mpm"])?)?;
     let program = run.target.join("release/claude-mpm");
     let home = Home::new()?;

@@ -20,10 +20,14 @@ const CLAUDE_CODE: (&str, &str) = ("@anthropic-ai/claude-code", "2.1.197");
 const CHROMIUM_NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Every tool.
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool { what: "git", variable: None, ready: |run| debian::program(run, &["git"], "git") },
     Tool { what: "tmux", variable: None, ready: |run| debian::program(run, &["tmux"], "tmux") },
-    Tool { what: "the clients for Node", variable: Some("CLAUDE_MPM_TEST_NODE_CLIENTS"), ready: node_clients },
+    Tool {
+        what: "the clients for Node",
+        variable: Some("CLAUDE_MPM_TEST_NODE_CLIENTS"),
+        ready: |run| node_packages(run, "tests/clients"),
+    },
     Tool { what: "the clients for Python", variable: Some("CLAUDE_MPM_TEST_PYTHON"), ready: python },
     Tool { what: "Claude Code", variable: Some("CLAUDE_MPM_TEST_CLAUDE"), ready: claude_code },
     Tool {
@@ -31,6 +35,7 @@ const TOOLS: [Tool; 6] = [
         variable: Some("CLAUDE_MPM_TEST_CHROMIUM"),
         ready: |run| debian::program(run, &CHROMIUM_NAMES, "chromium"),
     },
+    Tool { what: "the driver of Chromium", variable: None, ready: |run| node_packages(run, "dashboard/e2e") },
 ];
 
 struct Tool {
@@ -106,8 +111,9 @@ fn with_first(folder: &Path) -> OsString {
     env::join_paths(folders).unwrap_or(path)
 }
 
-fn node_clients(run: &Run) -> anyhow::Result<PathBuf> {
-    let folder = run.root.join("tests/clients");
+/// A folder of the repository with its packages from npm.
+fn node_packages(run: &Run, folder: &str) -> anyhow::Result<PathBuf> {
+    let folder = run.root.join(folder);
     page::install(run, &folder)?;
     Ok(folder)
 }

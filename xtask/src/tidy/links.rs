@@ -1,7 +1,11 @@
-//! Links in Markdown lead somewhere: to a file of the repository, and to a heading in it.
+//! Links in Markdown lead somewhere: to a file of the repository, and to a heading in it. So do paths in `code`.
 
 use super::Finding;
 use super::files::File;
+
+/// How a path of this repository begins when it stands in `code`.
+const ROOMS: [&str; 9] =
+    [".ci/", "bench/", "contract/", "crates/", "dashboard/", "docs/", "fixtures/", "tests/", "xtask/"];
 
 /// Looks at a page's links.
 pub(super) fn check(page: &File, files: &[File]) -> Vec<Finding> {
@@ -11,7 +15,25 @@ pub(super) fn check(page: &File, files: &[File]) -> Vec<Finding> {
     let text = page.text().unwrap_or_default();
     let links =
         prose(text).flat_map(|(line, prose)| targets(&prose).map(move |target| (line, target)).collect::<Vec<_>>());
-    links.filter_map(|(line, target)| broken(page, &target, files).map(|why| Finding::new(page, line, why))).collect()
+    let mut findings: Vec<_> = links
+        .filter_map(|(line, target)| broken(page, &target, files).map(|why| Finding::new(page, line, why)))
+        .collect();
+    for (at, line) in text.lines().enumerate() {
+        let lost = line.split('`').skip(1).step_by(2).filter(|code| is_path(code) && !is_there(code, files));
+        findings.extend(lost.map(|code| Finding::new(page, at + 1, format!("names `{code}`, which is not there"))));
+    }
+    findings
+}
+
+/// Whether a span of code is a path of this repository, as it would be written from its root.
+fn is_path(code: &str) -> bool {
+    let is_plain = code.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-/".contains(letter));
+    is_plain && ROOMS.iter().any(|room| code.starts_with(room))
+}
+
+fn is_there(path: &str, files: &[File]) -> bool {
+    let path = path.trim_end_matches('/');
+    files.iter().any(|file| file.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Why a link leads nowhere; `None` if it leads somewhere, or out of the repository.
@@ -24,8 +46,7 @@ fn broken(page: &File, target: &str, files: &[File]) -> Option<String> {
         return Some(format!("links to {target:?}, which lies outside the repository"));
     };
     let file = files.iter().find(|file| file.path == path);
-    let folder = format!("{path}/");
-    if file.is_none() && !path.is_empty() && !files.iter().any(|file| file.path.starts_with(&folder)) {
+    if !path.is_empty() && !is_there(&path, files) {
         return Some(format!("links to {target:?}, which is not there"));
     }
     let linked = file.and_then(File::text)?;
@@ -108,7 +129,7 @@ mod tests {
     fn links_that_lead_somewhere_are_left_alone() {
         let text = "# Guide\n[a](decisions/0001-one.md) [b](../README.md#start) [c](#guide) [d](decisions/)\n\
              [e](https://example.com/x) [f](decisions/0001-one.md#what-it-is-now) [g](<../README.md> \"start\")\n\
-             `[no](link.md)`\n```\n[no](link.md)\n```\n<!-- [no](link.md) -->\n";
+             `[no](link.md)` in `docs/decisions/` and `docs/NNNN-title.md…`\n```\n[no](link.md)\n```\n<!-- [no](link.md) -->\n";
         assert_eq!(findings(text), [""; 0]);
     }
 
@@ -118,5 +139,9 @@ mod tests {
         assert!(findings("[a](../README.md#end)")[0].contains("no such heading"));
         assert!(findings("[a](../../elsewhere.md)")[0].contains("outside"));
         assert!(findings("![picture](images/live.png)")[0].contains("not there"));
+        assert_eq!(
+            findings("in `docs/guide.md`, `docs/nothing.md`"),
+            ["1: names `docs/nothing.md`, which is not there"]
+        );
     }
 }

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -26,29 +26,37 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The monitor of the browser's tests.
 pub(super) struct Monitor {
     port: u16,
-    /// Holds the process id of the one that runs now.
-    pid: PathBuf,
-    stopping: Arc<AtomicBool>,
+    /// Tells a shell which process serves now; written when it does.
+    pid_file: PathBuf,
+    shared: Arc<Shared>,
     keeper: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+/// What the keeper's thread and the tests know of each other.
+#[derive(Default)]
+struct Shared {
+    /// The process that runs now.
+    pid: AtomicU32,
+    stopping: AtomicBool,
 }
 
 impl Monitor {
     /// Starts it and waits until it answers.
     pub(super) fn start(program: &Path, home: &Home, logs: &Path) -> anyhow::Result<Monitor> {
         let port = free_port()?;
-        let pid = logs.join("monitor.pid");
+        let pid_file = logs.join("monitor.pid");
         let log = File::create(logs.join("monitor.log")).context("making the monitor's log")?;
         let mut command = Command::new(program);
         home.apply(&mut command);
         command.args(["monitor", "start", "--foreground", "--port"]).arg(port.to_string());
-        command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let stopping = Arc::new(AtomicBool::new(false));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let shared = Arc::new(Shared::default());
         let keeper = thread::spawn({
-            let (pid, stopping) = (pid.clone(), Arc::clone(&stopping));
-            move || keep(command, &pid, &stopping)
+            let (pid_file, shared) = (pid_file.clone(), Arc::clone(&shared));
+            move || keep(command, port, &pid_file, &shared)
         });
-        let monitor = Monitor { port, pid, stopping, keeper: Some(keeper) };
-        monitor.wait_until_it_answers()?;
+        let monitor = Monitor { port, pid_file, shared, keeper: Some(keeper) };
+        monitor.wait_until_it_serves()?;
         Ok(monitor)
     }
 
@@ -56,9 +64,12 @@ impl Monitor {
         format!("http://localhost:{}", self.port)
     }
 
-    /// What ends it in a shell; it comes back by itself.
+    /// Restarts it, from a shell: ends when the next process serves, or should have long ago.
     pub(super) fn restart_command(&self) -> String {
-        format!("kill -TERM \"$(cat '{}')\"", self.pid.display())
+        let now = format!("\"$(cat '{}')\"", self.pid_file.display());
+        format!(
+            "old={now}; kill -TERM $old; for try in $(seq 600); do [ {now} = $old ] || exit 0; sleep 0.05; done; exit 1"
+        )
     }
 
     /// Asks it to end, and expects that it ends well.
@@ -77,17 +88,22 @@ impl Monitor {
     }
 
     fn signal(&self, name: &str) {
-        self.stopping.store(true, Relaxed);
+        self.shared.stopping.store(true, Relaxed);
+        let pid = self.shared.pid.load(Relaxed);
+        // To `kill`, 0 means everybody, this program too.
+        if pid == 0 {
+            return;
+        }
         // A shell always has `kill`; the program of that name is a package of its own. It fails when nothing runs.
-        let ask = format!("kill -{name} \"$(cat '{}')\"", self.pid.display());
-        let _ = Command::new("sh").args(["-c", &ask]).status();
+        let ask = format!("kill -{name} {pid}");
+        let _ = Command::new("sh").args(["-c", &ask]).stderr(Stdio::null()).status();
     }
 
-    fn wait_until_it_answers(&self) -> anyhow::Result<()> {
+    fn wait_until_it_serves(&self) -> anyhow::Result<()> {
         let end = Instant::now() + START_MAX;
-        while !answers(self.port) {
+        while !self.pid_file.exists() {
             let has_ended = self.keeper.as_ref().is_none_or(JoinHandle::is_finished);
-            ensure!(!has_ended, "the monitor ended at once; see monitor.log beside {}", self.pid.display());
+            ensure!(!has_ended, "the monitor ended at once; see monitor.log beside {}", self.pid_file.display());
             ensure!(Instant::now() < end, "the monitor did not answer within {} s", START_MAX.as_secs());
             thread::sleep(LOOK_EVERY);
         }
@@ -104,11 +120,21 @@ impl Drop for Monitor {
 }
 
 /// Starts it again and again, until it is told to stop, or ends badly.
-fn keep(mut command: Command, pid: &Path, stopping: &AtomicBool) -> anyhow::Result<()> {
-    while !stopping.load(Relaxed) {
+fn keep(mut command: Command, port: u16, pid_file: &Path, shared: &Shared) -> anyhow::Result<()> {
+    while !shared.stopping.load(Relaxed) {
         let mut process = command.spawn().context("starting the monitor")?;
-        fs::write(pid, process.id().to_string()).with_context(|| format!("writing {}", pid.display()))?;
-        let status: ExitStatus = process.wait().context("waiting for the monitor")?;
+        shared.pid.store(process.id(), Relaxed);
+        let status = loop {
+            match process.try_wait().context("waiting for the monitor")? {
+                Some(status) => break status,
+                None if answers(port) => {
+                    fs::write(pid_file, process.id().to_string())
+                        .with_context(|| format!("writing {}", pid_file.display()))?;
+                    break process.wait().context("waiting for the monitor")?;
+                }
+                None => thread::sleep(LOOK_EVERY),
+            }
+        };
         ensure!(status.success(), "the monitor ended with {status}");
     }
     Ok(())

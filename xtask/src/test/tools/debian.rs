@@ -31,7 +31,8 @@ pub(super) fn install(run: &Run, package: &str) -> anyhow::Result<()> {
         bail!("install it (on Debian: apt-get install {package})");
     }
     if !UPDATED.swap(true, Relaxed) {
-        run.quiet(apt().arg("update"))?;
+        // One source of several that does not answer is no reason to give up; the installation will tell.
+        let _ = run.quiet(apt().arg("update"));
     }
     run.quiet(apt().args(["install", "-y", "--no-install-recommends", package])).map(|_| ())
 }
