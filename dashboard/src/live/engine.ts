@@ -104,7 +104,10 @@ export class Engine {
     const list = this.list();
     let first = request.first;
     if (request.follow) first = list.length - request.count;
-    else if (request.hold) first = list.indexOf(request.hold.seq) - request.hold.offset;
+    else if (request.hold) {
+      const index = list.indexOf(request.hold.seq);
+      if (index >= 0) first = index - request.hold.offset;
+    }
     first = Math.max(0, Math.min(first, list.length - request.count));
     const newer = request.since > 0 ? Math.max(0, this.query.length - this.query.lowerBound(request.since + 1)) : 0;
     this.post({ type: 'rows', first, total: list.length, rows: list.rows(first, request.count), lastSeq: this.query.at(this.query.length - 1), newer });

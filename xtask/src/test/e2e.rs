@@ -12,7 +12,8 @@ pub(super) fn step(run: &Run) -> anyhow::Result<Done> {
     let Some(chromium) = tools.path_of("CLAUDE_MPM_TEST_CHROMIUM") else {
         return Ok(Done::Skipped("there is no headless Chromium".to_owned()));
     };
-    run.command(&mut run.cargo_command(&["build", "--release", "--package", "claude-mpm"])?)?;
+    // All of it, because a part would be built with other features, and so once more.
+    run.command(&mut run.cargo_command(&["build", "--release", "--workspace", "--bins"])?)?;
     let program = run.target.join("release/claude-mpm");
     let home = Home::new()?;
     let monitor = Monitor::start(&program, &home, &run.folder.join("logs"))?;

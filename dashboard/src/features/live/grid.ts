@@ -200,15 +200,21 @@ export class Grid {
 
   #keepPlace(before: { seq: number; restPx: number } | undefined): void {
     if (this.#reveal > 0) {
-      const index = this.#indexOf(this.#reveal);
-      this.#reveal = 0;
+      const index = this.#firstFrom(this.#reveal);
       if (index >= 0) {
+        this.#reveal = 0;
         this.#top = this.#map.clamp(index * this.rowPx - this.host.clientHeight / 2);
         return;
       }
     }
     const index = before ? this.#indexOf(before.seq) : -1;
     this.#top = this.#map.clamp(index >= 0 && before ? index * this.rowPx + before.restPx : this.#top);
+  }
+
+  /** The row of this event, or of the next one: the end of a call has no row of its own. */
+  #firstFrom(seq: number): number {
+    const at = this.#rows.findIndex((row) => row.type === 'event' && row.seq >= seq);
+    return at < 0 ? -1 : this.#first + at;
   }
 
   #indexOf(seq: number): number {
@@ -228,6 +234,8 @@ export class Grid {
   readonly #scrolled = (): void => {
     const scroll = this.host.scrollTop;
     if (Math.abs(scroll - this.#scrollSet) < 1) return;
+    // A hand that moves the list no longer wants what the address named, which may not be loaded yet.
+    this.#reveal = 0;
     this.#top = this.#map.moved(this.#top, this.#scrollSet, scroll);
     this.#scrollSet = scroll;
     const atEnd = this.#top >= this.#map.topMax - 2;
