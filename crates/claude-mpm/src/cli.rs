@@ -53,6 +53,10 @@ pub(crate) struct MonitorArgs {
 pub(crate) enum MonitorCommand {
     /// Start the monitor in this terminal until Ctrl-C
     Start(StartArgs),
+    /// Stop a running monitor, or all of yours
+    Stop(StopArgs),
+    /// Say which monitors of yours run
+    Status(StatusArgs),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -85,6 +89,26 @@ pub(crate) struct StartArgs {
     /// Listen beyond this machine without a token
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StopArgs {
+    /// The port of the monitor to stop [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// End it at once, without waiting for its clients; what is acknowledged is on disk all the same
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StatusArgs {
+    /// Also say who has each port from 8765 to 8785
+    #[arg(long)]
+    pub(crate) show_ports: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Clone, Debug)]

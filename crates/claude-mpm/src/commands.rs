@@ -4,6 +4,8 @@ pub(crate) mod demo;
 pub(crate) mod hooks;
 pub(crate) mod launcher;
 pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod stop;
 
 use crate::cli::{Command, MonitorCommand};
 use crate::report::Failure;
@@ -14,6 +16,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Monitor(monitor) => match monitor.command {
             None => launcher::run(&monitor.options),
             Some(MonitorCommand::Start(options)) => serve::run(&options),
+            Some(MonitorCommand::Stop(options)) => stop::run(&options),
+            Some(MonitorCommand::Status(options)) => status::run(&options),
         },
         Command::Hooks { command } => hooks::run(&command),
         Command::Demo(options) => demo::run(&options),

@@ -1,6 +1,6 @@
 //! Where things lie: everything below `~/.claude-mpm`, or below `CLAUDE_MPM_HOME`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::report::Failure;
 
@@ -26,9 +26,19 @@ impl Home {
         })
     }
 
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The folder of all monitors, one folder for each port.
+    pub(crate) fn monitors(&self) -> PathBuf {
+        self.0.join("monitor")
+    }
+
     /// The folder of one monitor: its store, its lock, what runs.
     pub(crate) fn monitor(&self, port: u16) -> PathBuf {
-        self.0.join("monitor").join(port.to_string())
+        self.monitors().join(port.to_string())
     }
 
     /// The spool that the hooks of a port write to.

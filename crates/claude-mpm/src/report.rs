@@ -22,6 +22,11 @@ impl Failure {
         Failure { text: format!("Error: {error}\nReason: {reason}\nSuggestion: {suggestion}"), code: 1 }
     }
 
+    /// Nothing more to say than the exit code does.
+    pub(crate) fn silent(code: u8) -> Failure {
+        Failure { text: String::new(), code }
+    }
+
     /// The same failure with another exit code.
     pub(crate) fn with_code(mut self, code: u8) -> Failure {
         self.code = code;
@@ -43,5 +48,7 @@ pub(crate) fn line(text: impl fmt::Display) {
 
 /// Prints a failure.
 pub(crate) fn failure(failure: &Failure) {
-    let _ = writeln!(std::io::stderr(), "{}", failure.text);
+    if !failure.text.is_empty() {
+        let _ = writeln!(std::io::stderr(), "{}", failure.text);
+    }
 }

@@ -101,6 +101,69 @@ fn the_health_answer_has_every_field_of_the_documents() {
     assert_eq!(health["port"], monitor.port);
 }
 
+#[test]
+fn stop_ends_all_monitors_of_this_home_and_says_what_document_1_prints() {
+    let home = Home::new();
+    let (one, other) = (home.monitor(), home.monitor());
+    let stranger = Home::new();
+    let kept = stranger.monitor();
+
+    let stopped = home.program(&["monitor", "stop"]).output().unwrap();
+
+    let mut both = [(one.port, one.pid()), (other.port, other.pid())];
+    both.sort_unstable();
+    let parts: Vec<String> = both
+        .iter()
+        .map(|(port, pid)| {
+            format!("\n✓ Server on port {port} stopped successfully\n  - Disconnected 0 clients gracefully\n  - Process {pid} terminated\n")
+        })
+        .collect();
+    let expected = format!("Stopping monitoring server...\n{}\nMonitoring server stopped.\n", parts.concat());
+    assert_eq!(String::from_utf8(stopped.stdout).unwrap(), expected);
+    assert_eq!(stopped.status.code(), Some(0));
+    assert!(try_request(one.port, "GET", "/health", &[], "").is_none());
+    assert!(kept.get("/health")["pid"] == kept.pid(), "another home's monitor goes on");
+
+    let again = home.program(&["monitor", "stop", "--port", &one.port.to_string()]).output().unwrap();
+    assert_eq!(again.status.code(), Some(3));
+    assert_eq!(
+        String::from_utf8(again.stderr).unwrap(),
+        format!(
+            "Error: Server on port {} is not running\nSuggestion: Use '/mpm-monitor start' to start the server\n",
+            one.port
+        )
+    );
+}
+
+#[test]
+fn status_names_every_monitor_of_this_home() {
+    let home = Home::new();
+    let none = home.program(&["monitor", "status"]).output().unwrap();
+    assert_eq!(none.status.code(), Some(3));
+    assert_eq!(
+        String::from_utf8(none.stdout).unwrap(),
+        "Monitoring Server Status\n========================\n\nActive Servers: 0\n"
+    );
+
+    let monitor = home.monitor();
+    let status = home.program(&["monitor", "status"]).output().unwrap();
+    let said = String::from_utf8(status.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.contains("Uptime")).collect();
+    let (port, pid) = (monitor.port, monitor.pid());
+    assert_eq!(
+        lines.join("\n"),
+        format!(
+            "Monitoring Server Status\n========================\n\nActive Servers: 1\n\nServer 1:\n  - Port: {port}\n  - Dashboard: http://localhost:{port}\n  - Process ID: {pid}\n  - Connected Clients: 0\n  - Status: Running\n\nDashboard accessible at: http://localhost:{port}"
+        )
+    );
+    let json = home.program(&["monitor", "status", "--json"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["servers"][0]["port"], &json["servers"][0]["pid"]), (&port.into(), &pid.into()));
+    let ports = home.program(&["monitor", "status", "--show-ports"]).output().unwrap();
+    let ports = String::from_utf8(ports.stdout).unwrap();
+    assert_eq!(ports.lines().filter(|line| line.starts_with("  87")).count(), 21, "{ports}");
+}
+
 /// A port that was free a moment ago; the launcher takes exactly the one it is told.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

@@ -25,7 +25,7 @@ use settings::{Handler, Installed, Unreadable, Wanted};
 
 /// Brings the installed hook program up to date; a monitor does it when it starts. Installs nothing.
 pub(crate) fn refresh_program(home: &Home) -> Result<(), Failure> {
-    program::refresh(&program::folder(home))
+    program::refresh(home.path())
 }
 
 /// Runs the command.
@@ -55,7 +55,7 @@ pub(crate) struct Options {
 
 impl Options {
     fn new(args: &HooksArgs) -> Result<Options, Failure> {
-        let folder = program::folder(&Home::find()?);
+        let folder = Home::find()?.path().to_owned();
         let moved = std::env::var_os("CLAUDE_MPM_HOME").filter(|value| !value.is_empty());
         let handler = Handler {
             program: program::path(&folder),

@@ -29,15 +29,51 @@ struct Instance {
     instance: String,
 }
 
+/// A monitor of this user that has just answered.
+pub(crate) struct Running {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Its port.
+    pub(crate) port: u16,
+    /// Its live clients.
+    pub(crate) connections: u64,
+    /// Seconds since it started.
+    pub(crate) uptime_s: u64,
+    /// `running` or `stopping`.
+    pub(crate) status: String,
+}
+
 /// Looks at a port.
 pub(crate) fn on_port(home: &Home, port: u16) -> Found {
-    let Some(health) = probe::health(port) else { return Found::Other };
-    let known: Option<Instance> =
-        fs::read(home.monitor(port).join(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    match known {
-        Some(known) if is_same(&known, &health) => Found::Ours,
-        _ => Found::Other,
-    }
+    running(home, port).map_or(Found::Other, |_| Found::Ours)
+}
+
+/// This user's monitor on a port, if it answers.
+pub(crate) fn running(home: &Home, port: u16) -> Option<Running> {
+    let health = probe::health(port)?;
+    let known: Instance = serde_json::from_slice(&fs::read(home.monitor(port).join(FILE)).ok()?).ok()?;
+    is_same(&known, &health).then_some(Running {
+        pid: health.pid,
+        port,
+        connections: health.connections,
+        uptime_s: health.uptime,
+        status: health.status,
+    })
+}
+
+/// All monitors of this user that answer, by port.
+pub(crate) fn all_running(home: &Home) -> Vec<Running> {
+    let folders = fs::read_dir(home.monitors()).into_iter().flatten().flatten();
+    let mut ports: Vec<u16> = folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect();
+    ports.sort_unstable();
+    ports.into_iter().filter_map(|port| running(home, port)).collect()
+}
+
+/// Whether a process has ended and only its parent has not looked yet.
+pub(crate) fn is_zombie(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which stands in parentheses and may hold any character.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
 fn is_same(known: &Instance, health: &Health) -> bool {

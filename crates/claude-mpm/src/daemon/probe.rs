@@ -21,6 +21,12 @@ pub(crate) struct Health {
     pub(crate) pid: u32,
     #[serde(default)]
     pub(crate) instance: String,
+    #[serde(default)]
+    pub(crate) connections: u64,
+    #[serde(default)]
+    pub(crate) uptime: u64,
+    #[serde(default)]
+    pub(crate) status: String,
 }
 
 /// The health of whatever listens on this port of this machine; `None` for nothing, or another kind of program.

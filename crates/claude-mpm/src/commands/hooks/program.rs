@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::files;
 use super::settings::PROGRAM_NAME;
-use crate::paths::Home;
 use crate::report::Failure;
 
 /// Built by this crate's build script, linked statically where that works.
@@ -14,12 +13,6 @@ static PROGRAM: &[u8] = include_bytes!(env!("CLAUDE_MPM_HOOK_PROGRAM"));
 /// Where it is written to: `bin` in the user's folder.
 pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join("bin").join(PROGRAM_NAME)
-}
-
-/// The user's folder itself, as its parts tell: `<folder>/monitor/<port>`.
-pub(crate) fn folder(home: &Home) -> PathBuf {
-    let monitor = home.monitor(0);
-    monitor.ancestors().nth(2).unwrap_or(&monitor).to_owned()
 }
 
 /// Writes it, unless this very one is there. Hooks that run meanwhile run the old or the new one, never half of it.
