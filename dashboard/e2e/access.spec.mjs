@@ -10,7 +10,15 @@ let chrome;
 before(async () => { chrome = await browser(); });
 after(() => chrome.close());
 
+/** Waits until nothing fades any more: half-way, every colour is paler than it will be. */
+async function settled(page) {
+  await page.evaluate(() => Promise.all(document.getAnimations()
+    .filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity)
+    .map((animation) => animation.finished.catch(() => undefined))));
+}
+
 async function violations(page) {
+  await settled(page);
   await page.evaluate(axe);
   const result = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   return result.violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.target.join(' ')).join(' | ')}`);
@@ -25,7 +33,8 @@ for (const colorScheme of ['light', 'dark']) {
       for (const path of ['/live', `/s/${sessionId}`, '/work/todos', '/work/files', '/usage', '/system']) {
         // The policy forbids foreign scripts, and axe is one; everything else stays as it is.
         const { page, close } = await open(chrome, path, { colorScheme, viewport, bypassCSP: true });
-        await page.waitForTimeout(900);
+        await connected(page);
+        await page.waitForLoadState('networkidle');
         assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), colorScheme);
         assert.deepEqual(await violations(page), [], `${path} at ${viewport.width}`);
         if (path === '/live') {
