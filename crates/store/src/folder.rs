@@ -180,8 +180,19 @@ pub(crate) fn create(dir: &Path) -> Result<(), StoreError> {
     made.map_err(|source| StoreError::Io { action: "creating the folder", path: dir.to_owned(), source })
 }
 
-/// Takes the folder for this process, until the file is dropped.
-pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
+/// A folder taken for this process.
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, not left to the closing of the file: a child that another thread has just forked holds it, too, until it
+        // runs its own program. An error means that it is not locked.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the folder for this process, until the lock is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     let path = dir.join("store.lock");
     let failed = |action| {
         let path = path.clone();
@@ -207,7 +218,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
     }
     // Only for people: the lock counts, not the number. So a full disk does not matter here.
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// The days there are files of, oldest first.

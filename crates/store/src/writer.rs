@@ -55,7 +55,7 @@ pub struct Store {
     packer: Packer,
     catalog: Catalog,
     /// Holds the folder. Last, so that it is let go when everything else is closed.
-    _lock: File,
+    _lock: folder::Lock,
 }
 
 struct Tail {
