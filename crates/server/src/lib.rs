@@ -32,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+pub use api::health::SERVICE;
 use app::App;
 pub use config::{Config, FileContents, Spool, StartError};
 use hub::Hub;

@@ -29,7 +29,7 @@ struct Line {
 pub(crate) fn run(options: &DemoArgs) -> Result<(), Failure> {
     let home = Home::find()?;
     let port = cli::port(options.port);
-    if !matches!(instance::on_port(&home, port), instance::Found::Ours) {
+    if instance::running(&home, port).is_none() {
         let reason = format!("no monitor of yours answers on port {port}");
         return Err(Failure::new("The demo has no monitor to play to", reason, "Start one with 'claude-mpm-monitor'")
             .with_code(3));

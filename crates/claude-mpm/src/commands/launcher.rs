@@ -12,7 +12,7 @@ pub(crate) fn run(options: &LauncherOptions) -> Result<(), Failure> {
     let home = Home::find()?;
     let port = cli::port(options.port);
     let url = format!("http://{}:{port}", shown_host(&options.host));
-    if let instance::Found::Ours = instance::on_port(&home, port) {
+    if instance::running(&home, port).is_some() {
         report::line(format_args!("Monitor already running at {url}"));
         if !options.no_browser && browser::open(&url) {
             report::line(format_args!("Opening browser to existing instance: {url}"));

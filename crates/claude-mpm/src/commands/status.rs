@@ -46,7 +46,7 @@ fn in_words(running: &[Running], show_ports: bool) -> String {
     let mut text = format!("Monitoring Server Status\n========================\n\nActive Servers: {}\n", running.len());
     // Writing to a String cannot fail.
     if show_ports {
-        let _ = write!(text, "{}", ports(running));
+        let _ = write!(text, "{}", ports(running, is_free));
     } else {
         for (number, server) in running.iter().enumerate() {
             let _ = write!(
@@ -68,8 +68,8 @@ fn in_words(running: &[Running], show_ports: bool) -> String {
     text
 }
 
-fn ports(running: &[Running]) -> String {
-    let holders: Vec<_> = PORTS.map(|port| (port, holder(port, running))).collect();
+fn ports(running: &[Running], is_free: impl Fn(u16) -> bool) -> String {
+    let holders: Vec<_> = PORTS.map(|port| (port, holder(port, running, &is_free))).collect();
     let free = holders.iter().filter(|(_, holder)| matches!(holder, Holder::Nobody)).count();
     let mut text = format!("Available Ports: {free}\n\nPort Status ({}-{}):\n", PORTS.start(), PORTS.end());
     for (port, holder) in holders {
@@ -87,14 +87,16 @@ fn ports(running: &[Running]) -> String {
     text
 }
 
-fn holder(port: u16, running: &[Running]) -> Holder<'_> {
-    if let Some(server) = running.iter().find(|server| server.port == port) {
-        return Holder::Ours(server);
+fn holder(port: u16, running: &[Running], is_free: impl Fn(u16) -> bool) -> Holder<'_> {
+    match running.iter().find(|server| server.port == port) {
+        Some(server) => Holder::Ours(server),
+        None if is_free(port) => Holder::Nobody,
+        None => Holder::Another,
     }
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(_) => Holder::Nobody,
-        Err(_) => Holder::Another,
-    }
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 fn url(port: u16) -> String {
@@ -118,6 +120,15 @@ fn capitalised(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_port_of_the_range_has_its_line() {
+        let server = Running { pid: 7, port: 8765, connections: 3, uptime_s: 0, status: "running".to_owned() };
+        let text = ports(&[server], |port| port != 8766);
+        let expected = "Available Ports: 19\n\nPort Status (8765-8785):\n  8765: ✓ RUNNING (PID 7, 3 clients)\n  8766: • IN USE\n  8767: ○ AVAILABLE\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("  87")).count(), 21);
+    }
 
     #[test]
     fn uptime_is_told_in_the_documents_units() {

@@ -13,14 +13,6 @@ use crate::report::Failure;
 /// The file in the monitor's folder that says what runs.
 const FILE: &str = "instance.json";
 
-/// What is on a port.
-pub(crate) enum Found {
-    /// This user's monitor, and it answers.
-    Ours,
-    /// Nothing, or another program.
-    Other,
-}
-
 /// A running monitor as its file tells.
 #[derive(Serialize, Deserialize)]
 struct Instance {
@@ -41,11 +33,6 @@ pub(crate) struct Running {
     pub(crate) uptime_s: u64,
     /// `running` or `stopping`.
     pub(crate) status: String,
-}
-
-/// Looks at a port.
-pub(crate) fn on_port(home: &Home, port: u16) -> Found {
-    running(home, port).map_or(Found::Other, |_| Found::Ours)
 }
 
 /// This user's monitor on a port, if it answers.
@@ -77,7 +64,7 @@ pub(crate) fn is_zombie(pid: u32) -> bool {
 }
 
 fn is_same(known: &Instance, health: &Health) -> bool {
-    health.service == "claude-mpm-monitor" && known.pid == health.pid && known.instance == health.instance
+    health.service == server::SERVICE && known.pid == health.pid && known.instance == health.instance
 }
 
 /// Says that a monitor runs, until this is dropped.

@@ -12,8 +12,8 @@ use crate::access::Granted;
 use crate::app::App;
 use crate::clock;
 
-/// How other programs recognise this one.
-pub(crate) const SERVICE: &str = "claude-mpm-monitor";
+/// How other programs recognise this one: the field `service` of `/health`.
+pub const SERVICE: &str = "claude-mpm-monitor";
 
 /// What document 5 calls the server.
 pub(crate) const SERVER: &str = "claude-mpm-socketio";
