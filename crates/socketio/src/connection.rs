@@ -6,6 +6,7 @@ use crate::engine::{Accept, CloseReason, Entry, Handshake, Listener, Lost, Messa
 use crate::handler::{ConnectRefusal, Handler};
 use crate::id::SocketId;
 use crate::namespace::Namespace;
+use crate::observer::Observer;
 use crate::packet::{Decoder, Kind, Limits, Packet};
 use crate::server::Core;
 use crate::socket::Socket;
@@ -81,7 +82,10 @@ impl Listener for Connection {
 
     fn upgraded(&self) {
         let sockets = lock(&self.sockets).open.clone();
-        sockets.iter().for_each(|socket| self.handler().upgraded(socket));
+        for socket in &sockets {
+            self.handler().upgraded(socket);
+            self.observe(socket, |observer| observer.upgraded(socket));
+        }
     }
 
     fn closed(&self, reason: CloseReason) {
@@ -117,6 +121,7 @@ impl Connection {
             }
             Packet::Event { namespace, id, event } => {
                 if let Some(socket) = self.socket(&namespace) {
+                    self.observe(&socket, |observer| observer.received(&socket, &event));
                     let ack = id.map(|id| Ack { socket: socket.clone(), id });
                     self.handler().event(&socket, event, ack);
                 }
@@ -162,7 +167,10 @@ impl Connection {
         };
         match self.handler().connect(&socket, &auth.unwrap_or_else(|| json!({}))) {
             Ok(()) => self.greet(&socket),
-            Err(refusal) => self.refuse(name, &refusal),
+            Err(refusal) => {
+                socket.refused();
+                self.refuse(name, &refusal);
+            }
         }
     }
 
@@ -190,18 +198,22 @@ impl Connection {
             socket.end(CloseReason::TransportClose);
         } else {
             let mut answer = json!({ "sid": socket.id().as_str() });
-            if let Some(pid) = socket.pid() {
-                answer["pid"] = Value::from(pid);
+            if let Some(pid) = socket.recovery_id() {
+                answer["pid"] = Value::from(pid.secret());
             }
             self.send(Kind::Connect, socket.namespace(), &answer);
             if let Some(older) = socket.go_live() {
                 older.disconnect(false);
             }
+            self.observe(socket, |observer| {
+                socket.rooms().iter().for_each(|room| observer.joined(socket, room));
+                observer.connected(socket);
+            });
             self.handler().connected(socket);
         }
         if let Some(reason) = socket.greeted() {
             self.remove(socket);
-            self.handler().disconnected(socket, reason);
+            self.tell_disconnected(socket, reason);
         }
     }
 
@@ -234,7 +246,19 @@ impl Connection {
 
     fn end(&self, socket: &Socket, reason: CloseReason) {
         if socket.end(reason) {
-            self.handler().disconnected(socket, reason);
+            self.tell_disconnected(socket, reason);
         }
+    }
+
+    fn tell_disconnected(&self, socket: &Socket, reason: CloseReason) {
+        self.observe(socket, |observer| {
+            socket.rooms().iter().for_each(|room| observer.left(socket, room));
+            observer.disconnected(socket, reason);
+        });
+        self.handler().disconnected(socket, reason);
+    }
+
+    fn observe(&self, socket: &Socket, tell: impl Fn(&dyn Observer)) {
+        self.core.observers.tell(socket.namespace(), tell);
     }
 }

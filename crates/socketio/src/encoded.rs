@@ -4,7 +4,7 @@ use crate::engine::{Frame, Frames};
 use crate::packet::{Kind, write_head, write_json, write_string};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An argument of an event: a value, or JSON text that is written as it is.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,14 @@ pub struct Encoded {
     pub(crate) frames: Frames,
     pub(crate) tag: u64,
     pub(crate) keep: bool,
+    offset: Option<Arc<Offset>>,
+}
+
+/// An event's place for recovery, and its second form, made when the first socket wants it.
+#[derive(Debug)]
+struct Offset {
+    text: String,
+    frames: OnceLock<Frames>,
 }
 
 impl Encoded {
@@ -58,7 +66,7 @@ impl Encoded {
     /// Encodes an event whose arguments have placeholders ([`crate::packet::placeholder`]) for these attachments.
     pub fn binary_event(namespace: &str, name: &str, args: &[Json<'_>], attachments: &[Bytes]) -> Self {
         let frames = encode(Kind::Event, namespace, None, Some(name), args, attachments);
-        Self { namespace: namespace.into(), frames, tag: 0, keep: false }
+        Self { namespace: namespace.into(), frames, tag: 0, keep: false, offset: None }
     }
 
     /// Numbers the event, so that a client that loses it can be told what it lost ([`crate::Handler::fell_behind`]).
@@ -73,6 +81,13 @@ impl Encoded {
         self
     }
 
+    /// Makes the event recoverable: sockets with a private id ([`crate::Socket::offer_recovery`]) get this text as one
+    /// more argument, the last, and bring it back when they come back. All others get the event as it is.
+    pub fn offset(mut self, offset: impl Into<String>) -> Self {
+        self.offset = Some(Arc::new(Offset { text: offset.into(), frames: OnceLock::new() }));
+        self
+    }
+
     /// The namespace it is for.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -81,6 +96,12 @@ impl Encoded {
     /// Its number, 0 for none.
     pub fn tag(&self) -> u64 {
         self.tag
+    }
+
+    /// The bytes for a socket that can be recovered: encoded once, too.
+    pub(crate) fn recoverable_frames(&self) -> &Frames {
+        let Some(offset) = &self.offset else { return &self.frames };
+        offset.frames.get_or_init(|| with_last_argument(&self.frames, &offset.text))
     }
 
     /// The bytes for the network.
@@ -119,6 +140,22 @@ pub(crate) fn encode(
     }
     let binary = attachments.iter().map(|bytes| Frame::from_binary(bytes));
     Frames::Many(std::iter::once(text).chain(binary).collect())
+}
+
+/// The same packet with one more argument, a string. Its text ends with the bracket of the arguments.
+fn with_last_argument(frames: &Frames, argument: &str) -> Frames {
+    let Some((first, attachments)) = frames.as_slice().split_first() else { return frames.clone() };
+    let packet = first.polling();
+    let text = Frame::text(packet.len() + argument.len() + 3, |out| {
+        out.put_slice(packet.strip_suffix(b"]").unwrap_or(&packet));
+        out.put_u8(b',');
+        write_string(out, argument);
+        out.put_u8(b']');
+    });
+    if attachments.is_empty() {
+        return Frames::One(text);
+    }
+    Frames::Many(std::iter::once(text).chain(attachments.iter().cloned()).collect())
 }
 
 /// A packet of the protocol itself (CONNECT, DISCONNECT, CONNECT_ERROR) as a frame.

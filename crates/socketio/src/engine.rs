@@ -90,6 +90,21 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason, in order.
+    pub const ALL: [Self; 11] = [
+        Self::TransportClose,
+        Self::TransportError,
+        Self::PingTimeout,
+        Self::ParseError,
+        Self::ServerClose,
+        Self::ServerShutdown,
+        Self::ClientDisconnect,
+        Self::ServerDisconnect,
+        Self::NotConnected,
+        Self::WriteStalled,
+        Self::QueueFull,
+    ];
+
     /// The reason as the reference implementation names it, or in its style where it has none.
     pub fn as_str(self) -> &'static str {
         match self {

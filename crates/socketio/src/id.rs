@@ -81,6 +81,13 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// So many random bytes as URL-safe base64.
+pub(crate) fn random_text<const BYTES: usize>() -> Result<String, NoRandomness> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
 fn random() -> Result<[u8; CHARACTERS], NoRandomness> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;

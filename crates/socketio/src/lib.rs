@@ -6,6 +6,8 @@
 //! * [`Socket`] is a client in a namespace; [`Ack`] the right to answer one of its events.
 //! * [`Encoded`] is an event as bytes, encoded once: the same bytes go to every socket, and waiting frames leave in
 //!   one vectored write.
+//! * [`Observer`] sees everything that happens, at no cost while there is none; [`Socket::restore`] and [`CatchUp`] are
+//!   connection state recovery.
 //! * [`Config`] has every limit with its reason; [`Stats`] counts.
 //! * [`packet`] is the Socket.IO codec for both sides; [`engine`] the layer below; [`websocket`] the layer below that.
 //!
@@ -44,7 +46,9 @@ pub mod engine;
 mod handler;
 mod id;
 mod namespace;
+mod observer;
 pub mod packet;
+mod recovery;
 mod server;
 mod socket;
 mod stats;
@@ -57,6 +61,8 @@ pub use config::Config;
 pub use encoded::{Encoded, Json};
 pub use handler::{ConnectRefusal, Handler};
 pub use id::{NoRandomness, SessionId, SocketId};
+pub use observer::{Observation, Observer, Sent};
+pub use recovery::{Behind, CatchUp, RecoveryId, Restored};
 pub use server::{Broadcast, Server};
 pub use socket::Socket;
 pub use stats::Stats;

@@ -1,6 +1,7 @@
 //! A namespace's sockets and rooms.
 
 use crate::id::SocketId;
+use crate::observer::Observers;
 use crate::socket::Socket;
 use crate::sync::{read, write};
 use std::collections::{HashMap, HashSet};
@@ -9,6 +10,7 @@ use std::sync::{Arc, RwLock};
 /// One namespace. Its sockets are in it from their CONNECT answer until they are gone.
 pub(crate) struct Namespace {
     pub(crate) name: Arc<str>,
+    pub(crate) observers: Arc<Observers>,
     /// Held for reading during a broadcast (which never waits and calls nobody back), for writing for one change.
     members: RwLock<Members>,
 }
@@ -21,8 +23,8 @@ struct Members {
 }
 
 impl Namespace {
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.into(), members: RwLock::default() }
+    pub(crate) fn new(name: &str, observers: Arc<Observers>) -> Self {
+        Self { name: name.into(), observers, members: RwLock::default() }
     }
 
     /// Takes a socket in, with the rooms it has joined already. Gives back an older socket with the same id.

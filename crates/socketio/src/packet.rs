@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 
+pub(crate) use decode::decode_frames;
 pub use decode::{DecodeError, Decoder, Limits};
 pub(crate) use encode::{Kind, write_head, write_json, write_string};
 

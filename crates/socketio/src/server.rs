@@ -7,6 +7,7 @@ use crate::engine::{self, ConnectionInfo};
 use crate::handler::Handler;
 use crate::id::SocketId;
 use crate::namespace::Namespace;
+use crate::observer::{Observation, Observer, Observers};
 use crate::socket::Socket;
 use crate::stats::Stats;
 use crate::sync::{read, write};
@@ -30,6 +31,7 @@ pub struct Server {
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) handler: Box<dyn Handler>,
+    pub(crate) observers: Arc<Observers>,
     /// Held for one look-up.
     namespaces: RwLock<HashMap<String, Arc<Namespace>>>,
 }
@@ -43,7 +45,9 @@ impl Core {
 impl Server {
     /// A server with the main namespace `/`. It has no tasks before the first connection.
     pub fn new(config: Config, handler: impl Handler) -> Self {
-        let core = Core { config: config.clone(), handler: Box::new(handler), namespaces: RwLock::default() };
+        let observers = Arc::default();
+        let core =
+            Core { config: config.clone(), handler: Box::new(handler), observers, namespaces: RwLock::default() };
         let core = Arc::new(core);
         let engine = engine::Server::new(config, Acceptor { core: Arc::clone(&core) });
         let server = Self { core, engine };
@@ -54,7 +58,8 @@ impl Server {
     /// Lets clients join a namespace; `name` begins with `/` and has no comma. Others are told "Invalid namespace".
     pub fn declare_namespace(&self, name: &str) {
         let mut namespaces = write(&self.core.namespaces);
-        namespaces.entry(name.to_owned()).or_insert_with(|| Arc::new(Namespace::new(name)));
+        let observers = || Arc::clone(&self.core.observers);
+        namespaces.entry(name.to_owned()).or_insert_with(|| Arc::new(Namespace::new(name, observers())));
     }
 
     /// Answers one request; see [`engine::Server::handle`].
@@ -91,6 +96,11 @@ impl Server {
     /// The rooms of a namespace that have sockets, each with their number; without the sockets' own.
     pub fn rooms(&self, namespace: &str) -> Vec<(String, usize)> {
         self.core.namespace(namespace).map(|namespace| namespace.rooms()).unwrap_or_default()
+    }
+
+    /// Lets an observer see everything from now on, until the returned value is dropped.
+    pub fn observe(&self, observer: Arc<dyn Observer>) -> Observation {
+        self.core.observers.add(observer)
     }
 
     /// The counters now.
@@ -145,8 +155,17 @@ impl Broadcast {
             return reached;
         };
         let now = Instant::now();
-        namespace
-            .visit(&self.rooms, &self.except, |socket| reached += usize::from(socket.send_at(packet, now).is_ok()));
+        let observed = namespace.observers.any();
+        let mut sockets = Vec::new();
+        namespace.visit(&self.rooms, &self.except, |socket| {
+            if socket.send_at(packet, now).is_ok() {
+                reached += 1;
+                if observed {
+                    sockets.push(socket.id());
+                }
+            }
+        });
+        namespace.observers.tell_sent(&namespace.name, &sockets, packet.frames());
         reached
     }
 
@@ -157,6 +176,26 @@ impl Broadcast {
             namespace.visit(&self.rooms, &self.except, |socket| sockets.push(socket.clone()));
         }
         sockets
+    }
+}
+
+/// Commands for all of these sockets; each returns how many there were.
+impl Broadcast {
+    /// Lets them join a room.
+    pub fn join(&self, room: &str) -> usize {
+        self.sockets().iter().filter(|socket| socket.join(room)).count()
+    }
+
+    /// Lets them leave a room.
+    pub fn leave(&self, room: &str) -> usize {
+        self.sockets().iter().filter(|socket| socket.leave(room)).count()
+    }
+
+    /// Ends them, as [`Socket::disconnect`] does.
+    pub fn disconnect(&self, close_connection: bool) -> usize {
+        let sockets = self.sockets();
+        sockets.iter().for_each(|socket| socket.disconnect(close_connection));
+        sockets.len()
     }
 }
 

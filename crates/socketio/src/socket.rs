@@ -3,10 +3,11 @@
 use crate::ack::{AckError, Owed};
 use crate::connection::Connection;
 use crate::encoded::{Encoded, Json, encode, encode_protocol};
-use crate::engine::{CloseReason, Entry, Frames, Handshake, QueueState, SendError, Session, Transport};
-use crate::id::SocketId;
+use crate::engine::{CloseReason, Entry, Frames, Handshake, Lost, QueueState, SendError, Session, Transport};
+use crate::id::{NoRandomness, SocketId};
 use crate::namespace::Namespace;
 use crate::packet::{Answer, Kind};
+use crate::recovery::{CatchUp, Hold, RecoveryId, Restored};
 use crate::sync::lock;
 use bytes::Bytes;
 use serde_json::Value;
@@ -27,7 +28,9 @@ pub struct Socket {
 
 struct Inner {
     id: SocketId,
-    resumed: OnceLock<(SocketId, String)>,
+    /// The id that the client knows and its private one, if the socket can be recovered.
+    recovery: OnceLock<(SocketId, RecoveryId)>,
+    hold: Hold,
     namespace: Arc<Namespace>,
     session: Session,
     /// Tells this socket's packets from those of the connection's other sockets.
@@ -56,7 +59,8 @@ impl Socket {
     pub(crate) fn new(id: SocketId, namespace: Arc<Namespace>, connection: &Arc<Connection>, owner: u32) -> Self {
         let inner = Inner {
             id,
-            resumed: OnceLock::new(),
+            recovery: OnceLock::new(),
+            hold: Hold::default(),
             namespace,
             session: connection.session().clone(),
             owner,
@@ -72,14 +76,47 @@ impl Socket {
 
     /// The id that the client knows, too.
     pub fn id(&self) -> SocketId {
-        self.inner.resumed.get().map_or(self.inner.id, |(id, _)| *id)
+        self.inner.recovery.get().map_or(self.inner.id, |(id, _)| *id)
     }
 
-    /// Gives the socket an earlier one's id and a private id (`pid`) for connection state recovery; both go to the
-    /// client with the CONNECT answer. Only inside [`crate::Handler::connect`], once; `false` otherwise. Give a new
-    /// client its own [`Socket::id`]. An older socket with the same id is disconnected.
-    pub fn set_recovery(&self, id: SocketId, pid: String) -> bool {
-        !self.inner.live.load(Ordering::Acquire) && self.inner.resumed.set((id, pid)).is_ok()
+    /// Offers the client connection state recovery: it gets a private id with its CONNECT answer, and each event that has
+    /// an [`Encoded::offset`] with it. Both come back in the auth of its next CONNECT, as `pid` and `offset`. Only inside
+    /// [`crate::Handler::connect`], once; `None` otherwise. Remember the private id with the socket's id and rooms.
+    ///
+    /// The reference's client takes any string at the end of an event's arguments for an offset, so end with none that is
+    /// no offset.
+    ///
+    /// # Errors
+    /// The operating system has no random bytes.
+    pub fn offer_recovery(&self) -> Result<Option<RecoveryId>, NoRandomness> {
+        let pid = RecoveryId::random()?;
+        let set = !self.is_connected() && self.inner.recovery.set((self.inner.id, pid.clone())).is_ok();
+        Ok(set.then_some(pid))
+    }
+
+    /// The private id, if the socket was offered recovery or is restored.
+    pub fn recovery_id(&self) -> Option<&RecoveryId> {
+        self.inner.recovery.get().map(|(_, pid)| pid)
+    }
+
+    /// Makes the socket an earlier one again: its id, its private id, its rooms. The client takes that for a promise to
+    /// get what it missed: keep it with the returned [`CatchUp`], in a task of your own. Only inside
+    /// [`crate::Handler::connect`], once; `None` otherwise. An older socket with the same id is disconnected.
+    pub fn restore(&self, restored: Restored) -> Option<CatchUp> {
+        if self.is_connected() || self.inner.recovery.set((restored.id, restored.pid)).is_err() {
+            return None;
+        }
+        restored.rooms.iter().for_each(|room| {
+            self.join(room);
+        });
+        self.catch_up()
+    }
+
+    /// Lets tagged broadcasts wait until the returned value is done: for clients that say themselves what they have seen
+    /// last. Only inside [`crate::Handler::connect`], once; `None` otherwise.
+    pub fn catch_up(&self) -> Option<CatchUp> {
+        let begun = !self.is_connected() && self.inner.hold.begin(self.inner.session.queue_bytes_max() / 2);
+        begun.then(|| CatchUp::new(self.clone()))
     }
 
     /// The namespace's name, for instance `/`.
@@ -145,7 +182,7 @@ impl Socket {
     /// # Errors
     /// As [`Socket::emit`].
     pub fn emit_json(&self, name: &str, args: &[Json<'_>], attachments: &[Bytes]) -> Result<(), SendError> {
-        self.push_kept(encode(Kind::Event, self.namespace(), None, Some(name), args, attachments))
+        self.push_event(encode(Kind::Event, self.namespace(), None, Some(name), args, attachments))
     }
 
     /// Sends an event and waits for the client's answer.
@@ -156,7 +193,7 @@ impl Socket {
         let args: Vec<_> = args.iter().map(Json::from).collect();
         let (id, answer) = self.inner.owed.expect();
         let _forget = ForgetAck { socket: self, id };
-        self.push_kept(encode(Kind::Event, self.namespace(), Some(id), Some(name), &args, &[]))
+        self.push_event(encode(Kind::Event, self.namespace(), Some(id), Some(name), &args, &[]))
             .map_err(AckError::NotSent)?;
         match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -171,7 +208,9 @@ impl Socket {
     /// # Errors
     /// As [`Socket::emit`] (full only for a [`Encoded::kept`] packet), and [`SendError::WrongNamespace`].
     pub fn send(&self, packet: &Encoded) -> Result<(), SendError> {
-        self.inner.session.push(self.entry(packet, Instant::now())?)
+        self.send_at(packet, Instant::now())?;
+        self.tell_sent(packet.frames());
+        Ok(())
     }
 
     /// Sends an encoded event if there is room without dropping anything, for programs that choose themselves what
@@ -180,11 +219,25 @@ impl Socket {
     /// # Errors
     /// As [`Socket::send`]; [`SendError::QueueFull`] changes nothing.
     pub fn try_send(&self, packet: &Encoded) -> Result<(), SendError> {
-        self.inner.session.try_push(self.entry(packet, Instant::now())?)
+        if let Some(entry) = self.inner.hold.pass(self.entry(packet, Instant::now())?) {
+            self.inner.session.try_push(entry)?;
+        }
+        self.tell_sent(packet.frames());
+        Ok(())
     }
 
     pub(crate) fn send_at(&self, packet: &Encoded, now: Instant) -> Result<(), SendError> {
-        self.inner.session.push(self.entry(packet, now)?)
+        match self.inner.hold.pass(self.entry(packet, now)?) {
+            Some(entry) => self.inner.session.push(entry),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what the socket missed, past what waits.
+    pub(crate) fn send_missed(&self, packet: &Encoded) -> Result<(), SendError> {
+        self.inner.session.push(self.entry(packet, Instant::now())?)?;
+        self.tell_sent(packet.frames());
+        Ok(())
     }
 
     fn entry(&self, packet: &Encoded, at: Instant) -> Result<Entry, SendError> {
@@ -194,8 +247,25 @@ impl Socket {
         if !self.is_connected() {
             return Err(SendError::Closed);
         }
-        let frames = packet.frames.clone();
+        let recoverable = self.inner.recovery.get().is_some();
+        let frames = if recoverable { packet.recoverable_frames() } else { &packet.frames }.clone();
         Ok(Entry { frames, tag: packet.tag, owner: self.inner.owner, keep: packet.keep, at })
+    }
+
+    fn push_event(&self, frames: Frames) -> Result<(), SendError> {
+        if !self.inner.namespace.observers.any() {
+            return self.push_kept(frames);
+        }
+        self.push_kept(frames.clone())?;
+        self.tell_sent(&frames);
+        Ok(())
+    }
+
+    fn tell_sent(&self, frames: &Frames) {
+        let observers = &self.inner.namespace.observers;
+        if observers.any() {
+            observers.tell_sent(self.namespace(), &[self.id()], frames);
+        }
     }
 
     pub(crate) fn push_kept(&self, frames: Frames) -> Result<(), SendError> {
@@ -208,13 +278,14 @@ impl Socket {
 
     /// Joins a room; `false` if it is in it already, or is gone.
     pub fn join(&self, room: &str) -> bool {
-        if matches!(*lock(&self.inner.life), Life::Over | Life::EndedWhileGreeted(_)) {
+        if room == self.id().as_str() || matches!(*lock(&self.inner.life), Life::Over | Life::EndedWhileGreeted(_)) {
             return false;
         }
         let room: Arc<str> = room.into();
         let joined = lock(&self.inner.rooms).insert(Arc::clone(&room));
         if joined && self.is_connected() {
-            self.inner.namespace.join(self, room);
+            self.inner.namespace.join(self, Arc::clone(&room));
+            self.inner.namespace.observers.tell(self.namespace(), |observer| observer.joined(self, &room));
         }
         joined
     }
@@ -224,6 +295,9 @@ impl Socket {
         let left = lock(&self.inner.rooms).remove(room);
         if left {
             self.inner.namespace.leave(&self.id(), room);
+            if self.is_connected() {
+                self.inner.namespace.observers.tell(self.namespace(), |observer| observer.left(self, room));
+            }
         }
         left
     }
@@ -257,11 +331,6 @@ impl Socket {
         self.inner.owner
     }
 
-    /// The private id for recovery, if the handler gave one.
-    pub(crate) fn pid(&self) -> Option<&str> {
-        self.inner.resumed.get().map(|(_, pid)| pid.as_str())
-    }
-
     pub(crate) fn answer(&self, id: u64, answer: Answer) {
         self.inner.owed.answer(id, answer);
     }
@@ -270,6 +339,7 @@ impl Socket {
     pub(crate) fn go_live(&self) -> Option<Self> {
         self.inner.live.store(true, Ordering::Release);
         let older = self.inner.namespace.insert(self);
+        self.inner.hold.opened().notify_waiters();
         // Whoever ended the socket meanwhile could not take it out of the namespace.
         if *lock(&self.inner.life) != Life::Greeted {
             self.take_out();
@@ -310,6 +380,42 @@ impl Socket {
         self.inner.live.store(false, Ordering::Release);
         self.inner.namespace.remove(self);
         self.inner.owed.end();
+        self.inner.hold.opened().notify_waiters();
+    }
+
+    /// The client was not let in.
+    pub(crate) fn refused(&self) {
+        *lock(&self.inner.life) = Life::Over;
+        self.inner.hold.opened().notify_waiters();
+    }
+
+    /// Completes when the socket has its CONNECT answer.
+    pub(crate) async fn opened(&self) -> Result<(), SendError> {
+        loop {
+            let mut opened = std::pin::pin!(self.inner.hold.opened().notified());
+            opened.as_mut().enable();
+            if self.is_connected() {
+                return Ok(());
+            }
+            if *lock(&self.inner.life) != Life::Greeted {
+                return Err(SendError::Closed);
+            }
+            opened.await;
+        }
+    }
+
+    /// The socket has caught up to a tag: what waits may follow.
+    pub(crate) fn release(&self, up_to: u64) -> Result<(), u64> {
+        self.inner.hold.release(up_to, |entry| self.push_held(entry))
+    }
+
+    pub(crate) fn release_anyway(&self) -> Lost {
+        self.inner.hold.release_anyway(|entry| self.push_held(entry))
+    }
+
+    fn push_held(&self, entry: Entry) {
+        // An error means that the session is over or about to be.
+        let _ = self.inner.session.push(entry);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server has done so far, in numbers.
 
-use crate::engine::Transport;
+use crate::engine::{CloseReason, Transport};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One look at a server's counters; all but the `…_now` only grow.
@@ -12,6 +12,9 @@ pub struct Stats {
     pub websocket_now: u64,
     /// Connections ever opened.
     pub opened: u64,
+    /// Connections that have ended; [`Stats::closed_for`] tells why.
+    pub closed: u64,
+    pub(crate) closed_for: [u64; CloseReason::ALL.len()],
     /// Requests answered with an error instead of a connection.
     pub refused: u64,
     /// Engine.IO packets received.
@@ -30,11 +33,19 @@ pub struct Stats {
     pub stuck: u64,
 }
 
+impl Stats {
+    /// How many connections have ended for this reason.
+    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+        self.closed_for[reason as usize]
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) polling_now: AtomicU64,
     pub(crate) websocket_now: AtomicU64,
     pub(crate) opened: AtomicU64,
+    closed: [AtomicU64; CloseReason::ALL.len()],
     pub(crate) refused: AtomicU64,
     pub(crate) packets_in: AtomicU64,
     pub(crate) packets_out: AtomicU64,
@@ -56,8 +67,15 @@ impl Counters {
         self.bytes_out.fetch_add(bytes as u64, Relaxed);
     }
 
+    pub(crate) fn closed(&self, reason: CloseReason) {
+        self.closed[reason as usize].fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn snapshot(&self) -> Stats {
+        let closed_for = std::array::from_fn(|reason| self.closed[reason].load(Relaxed));
         Stats {
+            closed: closed_for.iter().sum(),
+            closed_for,
             polling_now: self.polling_now.load(Relaxed),
             websocket_now: self.websocket_now.load(Relaxed),
             opened: self.opened.load(Relaxed),

@@ -1,5 +1,5 @@
 //! What the crate promises, told over real connections on port 0.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says what it skips")]
 
 mod broadcast;
 mod events;
@@ -7,8 +7,11 @@ mod handshake;
 mod heartbeat;
 mod limits;
 mod namespaces;
+mod observer;
 mod peers;
 mod polling;
+mod programs;
+mod recovery;
 mod shutdown;
 mod slow_clients;
 mod upgrade;

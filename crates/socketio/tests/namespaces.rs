@@ -78,18 +78,6 @@ async fn speaking_to_a_namespace_before_joining_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn recovery_gives_a_socket_its_old_id_and_takes_it_from_the_old_one() {
-    let server = TestServer::start().await;
-    let (mut first, id) = server.join("/", Some(json!({"pid": "secret"}))).await;
-    assert_eq!(id, "AAAAAAAAAAAAAAAAAAAA");
-    let mut second = server.engine().await;
-    second.send(r#"40{"pid":"secret"}"#).await;
-    assert_eq!(second.text().await, r#"40{"sid":"AAAAAAAAAAAAAAAAAAAA","pid":"secret"}"#);
-    assert_eq!(first.packet().await, Packet::Disconnect { namespace: "/".to_owned() });
-    assert_eq!(server.server.sockets("/").len(), 1);
-}
-
-#[tokio::test]
 async fn a_socket_that_is_disconnected_while_it_is_let_in_is_gone_and_may_come_back() {
     let mut server = TestServer::start().await;
     let mut client = server.engine().await;

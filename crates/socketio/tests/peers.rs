@@ -70,9 +70,6 @@ impl Handler for Recorder {
         if auth["token"] == "leave at once" {
             socket.disconnect(false);
         }
-        if let Some(pid) = auth["pid"].as_str() {
-            socket.set_recovery(socketio::SocketId::parse("AAAAAAAAAAAAAAAAAAAA").unwrap(), pid.to_owned());
-        }
         if let Some(room) = auth["room"].as_str() {
             socket.join(room);
         }
@@ -138,13 +135,7 @@ impl TestServer {
         let (sender, heard) = mpsc::unbounded_channel();
         let server = Server::new(config, Recorder(sender));
         server.declare_namespace("/hook");
-        let socket = TcpSocket::new_v4().unwrap();
-        // Small, so that a client that does not read is felt soon; accepted connections inherit it.
-        socket.set_send_buffer_size(16 * 1024).unwrap();
-        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let listener = socket.listen(128).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(accept(listener, server.clone()));
+        let (port, _) = serve(&server, 0);
         Self { server, port, heard }
     }
 
@@ -186,15 +177,12 @@ impl TestServer {
 
     /// A WebSocket connection that has had its open packet.
     pub(crate) async fn engine(&self) -> Client {
-        let mut client = self.websocket("/socket.io/?EIO=4&transport=websocket").await;
-        let open = client.text().await;
-        assert!(open.starts_with("0{"), "{open}");
-        client
+        engine(self.port).await
     }
 
     pub(crate) async fn websocket(&self, path: &str) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        self.websocket_over(stream, path).await
+        websocket_over(stream, path).await
     }
 
     /// A client that will hold little when it does not read.
@@ -202,17 +190,9 @@ impl TestServer {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
         let stream = socket.connect(([127, 0, 0, 1], self.port).into()).await.unwrap();
-        let mut client = self.websocket_over(stream, "/socket.io/?EIO=4&transport=websocket").await;
+        let mut client = websocket_over(stream, "/socket.io/?EIO=4&transport=websocket").await;
         client.text().await;
         client
-    }
-
-    async fn websocket_over(&self, stream: TcpStream, path: &str) -> Client {
-        let headers = [("User-Agent", "tests/1"), ("Origin", "http://localhost:1")];
-        let connecting = websocket::connect(stream, "localhost", path, &headers, 64_000_000);
-        let (reader, writer) = within("the 101", connecting).await.unwrap();
-        let limits = Limits { attachments_max: 100, attachments_bytes_max: 64_000_000, nesting_max: 100 };
-        Client { reader, writer, decoder: Decoder::new(limits) }
     }
 
     /// A socket in a namespace, with the id that its CONNECT answer gave, after its welcome.
@@ -254,6 +234,20 @@ impl TestServer {
     }
 }
 
+/// Serves on this port, or a free one for 0; the port, and what stops it from listening.
+pub(crate) fn serve(server: &Server, port: u16) -> (u16, tokio::task::AbortHandle) {
+    let socket = TcpSocket::new_v4().unwrap();
+    // A test that starts its server again takes the port again.
+    socket.set_reuseaddr(true).unwrap();
+    // Small, so that a client that does not read is felt soon; accepted connections inherit it.
+    socket.set_send_buffer_size(16 * 1024).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    let listener = socket.listen(128).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepting = tokio::spawn(accept(listener, server.clone()));
+    (port, accepting.abort_handle())
+}
+
 async fn accept(listener: TcpListener, server: Server) {
     while let Ok((stream, remote)) = listener.accept().await {
         let server = server.clone();
@@ -267,6 +261,23 @@ async fn accept(listener: TcpListener, server: Server) {
             let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
         });
     }
+}
+
+/// A WebSocket connection that has had its open packet.
+pub(crate) async fn engine(port: u16) -> Client {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut client = websocket_over(stream, "/socket.io/?EIO=4&transport=websocket").await;
+    let open = client.text().await;
+    assert!(open.starts_with("0{"), "{open}");
+    client
+}
+
+async fn websocket_over(stream: TcpStream, path: &str) -> Client {
+    let headers = [("User-Agent", "tests/1"), ("Origin", "http://localhost:1")];
+    let connecting = websocket::connect(stream, "localhost", path, &headers, 64_000_000);
+    let (reader, writer) = within("the 101", connecting).await.unwrap();
+    let limits = Limits { attachments_max: 100, attachments_bytes_max: 64_000_000, nesting_max: 100 };
+    Client { reader, writer, decoder: Decoder::new(limits) }
 }
 
 /// A client over WebSocket.

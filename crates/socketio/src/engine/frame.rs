@@ -1,5 +1,6 @@
 //! Engine.IO packets encoded once for every connection and both transports.
 
+use super::Message;
 use super::packet::base64_form;
 use crate::websocket::Opcode;
 use crate::websocket::frame::FrameBuilder;
@@ -50,6 +51,16 @@ impl Frame {
     pub fn polling(&self) -> Cow<'_, [u8]> {
         let payload = &self.bytes[usize::from(self.header_bytes)..];
         if self.binary { Cow::Owned(base64_form(payload).into_bytes()) } else { Cow::Borrowed(payload) }
+    }
+
+    /// The message in it, as the other side hears it; empty if it is no message.
+    pub(crate) fn message(&self) -> Message {
+        let payload = self.bytes.slice(usize::from(self.header_bytes)..);
+        if self.binary {
+            return Message::Binary(payload);
+        }
+        let text = payload.strip_prefix(b"4").unwrap_or_default();
+        Message::Text(String::from_utf8_lossy(text).into_owned())
     }
 
     /// Length of the WebSocket frame, in bytes.

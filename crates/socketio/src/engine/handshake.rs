@@ -9,6 +9,8 @@ use std::time::SystemTime;
 pub struct ConnectionInfo {
     /// Where the request came from.
     pub remote: Option<SocketAddr>,
+    /// Whether it came over TLS.
+    pub secure: bool,
     /// Anything the caller wants to find again at [`Handshake::extensions`], for instance what its gate decided.
     pub extensions: Extensions,
 }
@@ -24,6 +26,8 @@ pub struct Handshake {
     pub query: Vec<(String, String)>,
     /// Where it came from.
     pub remote: Option<SocketAddr>,
+    /// Whether it came over TLS.
+    pub secure: bool,
     /// When it came.
     pub issued: SystemTime,
     /// What the caller attached to it.
@@ -43,6 +47,7 @@ impl Handshake {
             url: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             query,
             remote: info.remote,
+            secure: info.secure,
             issued: SystemTime::now(),
             extensions: info.extensions,
         }
@@ -51,6 +56,11 @@ impl Handshake {
     /// A header as text; `None` if absent or not ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether a browser sent it for a page (it names an origin); the reference calls it `xdomain`.
+    pub fn has_origin(&self) -> bool {
+        self.headers.contains_key(http::header::ORIGIN)
     }
 
     /// A query parameter; the last one wins, as in the reference.

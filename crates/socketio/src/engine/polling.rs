@@ -69,6 +69,7 @@ async fn answer(session: &Session) -> Response<Full<Bytes>> {
 fn poll_answer(session: &Session, cx: &mut Context<'_>) -> Poll<Response<Full<Bytes>>> {
     let config = &session.inner.config;
     let Some(taken) = session.with_state(|state| take(state, config, cx)) else { return Poll::Pending };
+    session.tell_room(taken.room);
     session.inner.counters.sent(taken.frames.len(), taken.bytes);
     session.tell_lost(taken.lost);
     let mut body = BytesMut::with_capacity(taken.bytes + taken.frames.len() + 2);
@@ -92,6 +93,8 @@ struct Taken {
     frames: Vec<Frame>,
     bytes: usize,
     lost: Vec<(u32, Lost)>,
+    /// Somebody waited for room in the queue and has it now.
+    room: bool,
     end: Option<PollEnd>,
     /// The client has now been told of the end.
     last: bool,
@@ -110,6 +113,7 @@ fn take(state: &mut State, config: &Config, cx: &Context<'_>) -> Option<Taken> {
     } else {
         taken.bytes = state.queue.take(config.poll_packets_max, config.payload_bytes_max, &mut taken.frames);
         taken.lost = state.queue.take_lost();
+        taken.room = state.taken(taken.frames.len(), taken.bytes);
         taken.last = closing && state.queue.is_empty();
         taken.end = taken.last.then_some(PollEnd::Close);
         if taken.frames.is_empty() && !taken.last {

@@ -23,7 +23,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn cost(&self) -> usize {
+    pub(crate) fn cost(&self) -> usize {
         self.frames.bytes() + ENTRY_BYTES
     }
 }
@@ -42,7 +42,7 @@ pub struct Lost {
 }
 
 impl Lost {
-    fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add(&mut self, entry: &Entry) {
         self.packets += 1;
         self.bytes += entry.frames.bytes() as u64;
         if entry.tag != 0 {
@@ -178,9 +178,13 @@ impl Queue {
         taken
     }
 
+    pub(crate) fn is_half_empty(&self) -> bool {
+        self.bytes <= self.bytes_max / 2
+    }
+
     /// What was dropped since the last call, once there is room again to say so.
     pub(crate) fn take_lost(&mut self) -> Vec<(u32, Lost)> {
-        if self.lost.is_empty() || self.bytes > self.bytes_max / 2 {
+        if self.lost.is_empty() || !self.is_half_empty() {
             return Vec::new();
         }
         std::mem::take(&mut self.lost)

@@ -6,12 +6,12 @@ use super::server::Sessions;
 use super::state::{Phase, PollEnd, State, Tick, UpgradeStep};
 use super::{CloseReason, Handshake, Listener, Message, QueueState, SendError, Transport};
 use crate::config::Config;
-use crate::id::SessionId;
+use crate::id::{NoRandomness, SessionId, SocketId};
 use crate::stats::Counters;
 use crate::sync::lock;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ pub struct Session {
 
 pub(super) struct Inner {
     pub(super) id: SessionId,
+    public_id: OnceLock<SocketId>,
     pub(super) handshake: Arc<Handshake>,
     pub(super) config: Arc<Config>,
     pub(super) counters: Arc<Counters>,
@@ -32,7 +33,7 @@ pub(super) struct Inner {
     state: Mutex<State>,
     /// Gone once the session is over, so that listener and session do not keep each other alive.
     listener: Mutex<Option<Arc<dyn Listener>>>,
-    /// Phase or transport changed.
+    /// Phase or transport changed, or the queue has room for somebody who waited for it.
     changed: Notify,
 }
 
@@ -66,6 +67,7 @@ impl Session {
         let state = Mutex::new(State::new(transport, &config, Instant::now()));
         let inner = Inner {
             id,
+            public_id: OnceLock::new(),
             handshake,
             config,
             counters,
@@ -80,6 +82,18 @@ impl Session {
     /// The session's secret id. Its `Debug` form shows only a part.
     pub fn id(&self) -> SessionId {
         self.inner.id
+    }
+
+    /// An id for the connection that may be shown: random, and of no use for speaking in the client's name.
+    ///
+    /// # Errors
+    /// The operating system has no random bytes.
+    pub fn public_id(&self) -> Result<SocketId, NoRandomness> {
+        if let Some(id) = self.inner.public_id.get() {
+            return Ok(*id);
+        }
+        let id = SocketId::random()?;
+        Ok(*self.inner.public_id.get_or_init(|| id))
     }
 
     /// The client's first request.
@@ -176,6 +190,39 @@ impl Session {
         Ok(())
     }
 
+    /// Completes when no more than half of the queue's bytes wait.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`].
+    pub async fn room(&self) -> Result<(), SendError> {
+        loop {
+            let mut changed = std::pin::pin!(self.changed());
+            changed.as_mut().enable();
+            {
+                let mut state = lock(&self.inner.state);
+                if state.phase != Phase::Open {
+                    return Err(SendError::Closed);
+                }
+                if state.queue.is_half_empty() {
+                    return Ok(());
+                }
+                state.room_wanted = true;
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn queue_bytes_max(&self) -> usize {
+        self.inner.config.queue_bytes_max
+    }
+
+    /// Somebody waits for room and there is some: tells it. Called after packets were taken from the queue.
+    pub(super) fn tell_room(&self, room: bool) {
+        if room {
+            self.inner.changed.notify_waiters();
+        }
+    }
+
     /// Ends the session at `at` unless the deadline is moved or taken away before.
     pub fn expire_at(&self, at: Option<Instant>) {
         lock(&self.inner.state).expires = at;
@@ -235,6 +282,7 @@ impl Session {
         self.inner.changed.notify_waiters();
         if was == Phase::Open {
             self.inner.counters.left(transport);
+            self.inner.counters.closed(reason);
             if matches!(reason, CloseReason::WriteStalled | CloseReason::QueueFull) {
                 self.inner.counters.stuck.fetch_add(1, Relaxed);
             }
@@ -328,7 +376,9 @@ impl Session {
         }
         let much = self.much_kept(&state);
         let lost = state.queue.take_lost();
+        let room = state.taken(batch.len(), bytes);
         drop(state);
+        self.tell_room(room);
         self.inner.counters.sent(batch.len(), bytes);
         self.tell_lost(lost);
         Poll::Ready(Outgoing::Frames(Taken { more, much, since }))

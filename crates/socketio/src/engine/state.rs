@@ -51,7 +51,7 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// What waits for one connection.
+/// What waits for one connection, and what became of the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueState {
     /// Bytes that wait, with a small charge per packet.
@@ -60,7 +60,11 @@ pub struct QueueState {
     pub packets: usize,
     /// How long the oldest has waited.
     pub oldest: Option<Duration>,
-    /// Packets dropped since the connection opened.
+    /// Packets handed to the network since the connection opened.
+    pub sent_packets: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Packets dropped since then.
     pub dropped_packets: u64,
     /// Their bytes.
     pub dropped_bytes: u64,
@@ -106,6 +110,10 @@ pub(super) struct State {
     pub(super) posting: bool,
     /// The queue overflowed with what may not be dropped; the next look at the clock ends the session.
     pub(super) overflowed: bool,
+    /// Somebody waits until the queue is half empty.
+    pub(super) room_wanted: bool,
+    sent_packets: u64,
+    sent_bytes: u64,
     ping_at: Instant,
     pong_due: Option<Instant>,
     pong_extended: bool,
@@ -139,6 +147,9 @@ impl State {
             poll_end: None,
             posting: false,
             overflowed: false,
+            room_wanted: false,
+            sent_packets: 0,
+            sent_bytes: 0,
             ping_at: now + config.ping_interval,
             pong_due: None,
             pong_extended: false,
@@ -208,6 +219,15 @@ impl State {
         }
     }
 
+    /// So much was taken from the queue to be sent. `true` if somebody waits for room, and has it now.
+    pub(super) fn taken(&mut self, packets: usize, bytes: usize) -> bool {
+        self.sent_packets += packets as u64;
+        self.sent_bytes += bytes as u64;
+        let room = self.room_wanted && self.queue.is_half_empty();
+        self.room_wanted &= !room;
+        room
+    }
+
     pub(super) fn queue_state(&self, now: Instant) -> QueueState {
         let (bytes, packets, since) = match self.in_flight {
             Some((bytes, packets, since)) => (bytes, packets, Some(since)),
@@ -217,6 +237,8 @@ impl State {
             bytes: bytes + self.queue.bytes(),
             packets: packets + self.queue.packets(),
             oldest: since.or(self.queue.oldest()).map(|at| now.saturating_duration_since(at)),
+            sent_packets: self.sent_packets,
+            sent_bytes: self.sent_bytes,
             dropped_packets: self.queue.dropped_packets,
             dropped_bytes: self.queue.dropped_bytes,
         }

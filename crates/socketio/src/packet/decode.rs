@@ -2,6 +2,7 @@
 
 use super::{Answer, Event, Packet, RESERVED_EVENTS, placeholder_number};
 use crate::config::Config;
+use crate::engine::{Frames, Message};
 use bytes::Bytes;
 use serde_json::Value;
 use std::fmt;
@@ -120,6 +121,24 @@ impl Decoder {
         self.incomplete = Some(incomplete);
         Ok(None)
     }
+}
+
+/// The packet that these frames are, however large: we made them ourselves.
+pub(crate) fn decode_frames(frames: &Frames) -> Option<Packet> {
+    let limits = Limits {
+        attachments_max: usize::MAX,
+        attachments_bytes_max: usize::MAX,
+        nesting_max: Config::default().nesting_max,
+    };
+    let mut decoder = Decoder::new(limits);
+    let mut packet = None;
+    for frame in frames.as_slice() {
+        packet = match frame.message() {
+            Message::Text(text) => decoder.text(&text).ok()?,
+            Message::Binary(bytes) => decoder.binary(bytes).ok()?,
+        };
+    }
+    packet
 }
 
 /// The packet without its attachments, and how many it announces.
