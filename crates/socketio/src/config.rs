@@ -28,8 +28,16 @@ pub struct Config {
     pub nesting_max: usize,
     /// Most connections at a time; the next gets 503. 10,000: a connection costs about 10 KB.
     pub connections_max: usize,
+    /// Sessions that one address (of IPv6: one /64) may begin at once; the next gets 429. 2,000: a browser with a hundred
+    /// tabs, or a load test on the same machine, never feels it.
+    pub handshakes_burst: u32,
+    /// Sessions that one address may begin a second beyond the burst; 0 for no limit. 100: a script that does nothing else
+    /// reaches more.
+    pub handshakes_per_s: u32,
     /// Most namespaces that one connection may join. 32: the program that this was written for has eleven.
     pub namespaces_max: usize,
+    /// Most rooms that one socket may be in, besides its own. 1,000: one per session that a client watches, with room.
+    pub rooms_max: usize,
     /// Bytes that may wait for one connection. 4 MiB: some 5,000 events of 600 bytes (100 s at 50 a second), or four
     /// full messages. Broadcast bytes are shared, so a thousand slow clients do not cost a thousand times this.
     pub queue_bytes_max: usize,
@@ -60,7 +68,10 @@ impl Default for Config {
             attachments_bytes_max: 4_000_000,
             nesting_max: 100,
             connections_max: 10_000,
+            handshakes_burst: 2_000,
+            handshakes_per_s: 100,
             namespaces_max: 32,
+            rooms_max: 1_000,
             queue_bytes_max: 4 * 1024 * 1024,
             write_stall_max: Duration::from_secs(15),
             close_max: Duration::from_secs(2),

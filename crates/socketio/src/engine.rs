@@ -8,6 +8,7 @@ mod handshake;
 pub mod packet;
 mod polling;
 mod queue;
+mod rate;
 mod server;
 mod session;
 mod state;

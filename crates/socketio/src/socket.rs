@@ -115,7 +115,7 @@ impl Socket {
     /// Lets tagged broadcasts wait until the returned value is done: for clients that say themselves what they have seen
     /// last. Only inside [`crate::Handler::connect`], once; `None` otherwise.
     pub fn catch_up(&self) -> Option<CatchUp> {
-        let begun = !self.is_connected() && self.inner.hold.begin(self.inner.session.queue_bytes_max() / 2);
+        let begun = !self.is_connected() && self.inner.hold.begin(self.inner.session.config().queue_bytes_max / 2);
         begun.then(|| CatchUp::new(self.clone()))
     }
 
@@ -276,13 +276,17 @@ impl Socket {
         self.inner.session.push(entry)
     }
 
-    /// Joins a room; `false` if it is in it already, or is gone.
+    /// Joins a room; `false` if it is in it already, is gone, or is in as many as it may be
+    /// ([`crate::Config::rooms_max`]).
     pub fn join(&self, room: &str) -> bool {
         if room == self.id().as_str() || matches!(*lock(&self.inner.life), Life::Over | Life::EndedWhileGreeted(_)) {
             return false;
         }
         let room: Arc<str> = room.into();
-        let joined = lock(&self.inner.rooms).insert(Arc::clone(&room));
+        let joined = {
+            let mut rooms = lock(&self.inner.rooms);
+            rooms.len() < self.inner.session.config().rooms_max && rooms.insert(Arc::clone(&room))
+        };
         if joined && self.is_connected() {
             self.inner.namespace.join(self, Arc::clone(&room));
             self.inner.namespace.observers.tell(self.namespace(), |observer| observer.joined(self, &room));

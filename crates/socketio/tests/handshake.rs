@@ -54,15 +54,6 @@ async fn a_transport_that_is_switched_off_is_unknown() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_told_so_and_the_others_stay() {
-    let server = TestServer::with(Config { connections_max: 1, ..Config::default() }).await;
-    let (mut client, _) = server.join("/", None).await;
-    assert_refused(server.http("GET", "?EIO=4&transport=polling", b"").await, 503, 4, "too many connections");
-    client.emit("/", "echo", &[json!(1)]).await;
-    assert_eq!(client.event().await.0, "echoed");
-}
-
-#[tokio::test]
 async fn a_handler_can_see_who_is_there() {
     let mut server = TestServer::start().await;
     let mut client = server.websocket("/socket.io/?EIO=4&transport=websocket&client=t%C3%A9st").await;

@@ -1,7 +1,6 @@
 //! Pings, pongs and the time to join a namespace.
 
 use crate::peers::{TestServer, within};
-use serde_json::json;
 use socketio::Config;
 use socketio::engine::CloseReason;
 use socketio::websocket::Message;
@@ -44,18 +43,6 @@ async fn a_client_may_not_ping() {
     client.send("2").await;
     client.closed().await;
     assert_eq!(server.disconnected().await, CloseReason::TransportError);
-}
-
-#[tokio::test]
-async fn who_joins_no_namespace_in_time_is_let_go_and_who_does_stays() {
-    let config = Config { connect_timeout: Duration::from_millis(200), ..Config::default() };
-    let mut server = TestServer::with(config).await;
-    let (mut joined, _) = server.join("/", None).await;
-    let mut idle = server.engine().await;
-    idle.closed().await;
-    assert_eq!(server.engine_closed().await, CloseReason::NotConnected);
-    joined.emit("/", "echo", &[json!(1)]).await;
-    assert_eq!(joined.event().await.0, "echoed");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::handshake::{parameter, parse_query};
 use super::queue::Entry;
+use super::rate::Rate;
 use super::session::Session;
 use super::{Accept, CloseReason, ConnectionInfo, Frame, Handshake, Transport, polling, wire};
 use crate::config::Config;
@@ -30,6 +31,8 @@ struct Shared {
     config: Arc<Config>,
     accept: Box<dyn Accept>,
     sessions: Arc<Sessions>,
+    /// Held for one look.
+    rate: Mutex<Rate>,
     counters: Arc<Counters>,
     tasks: Tasks,
     closing: AtomicBool,
@@ -83,6 +86,8 @@ pub enum Refusal {
     UnsupportedVersion,
     /// [`Config::connections_max`] is reached: 503.
     TooManyConnections,
+    /// The address begins sessions too fast, see [`Config::handshakes_per_s`]: 429.
+    TooManyHandshakes,
     /// The server is shutting down, or has no random numbers: 503.
     Unavailable,
 }
@@ -97,17 +102,19 @@ impl Refusal {
             Self::BadRequest => (3, "Bad request"),
             Self::Forbidden => (4, "Forbidden"),
             Self::UnsupportedVersion => (5, "Unsupported protocol version"),
+            Self::TooManyHandshakes => (4, "too many connections from this address, try again later"),
             Self::TooManyConnections => (4, "too many connections"),
             Self::Unavailable => (4, "the server is shutting down"),
         }
     }
 
-    /// The HTTP answer: JSON `{"code":…,"message":…}` with status 400, 403 or 503.
+    /// The HTTP answer: JSON `{"code":…,"message":…}` with status 400, 403, 429 or 503.
     pub fn response(self) -> Response<Full<Bytes>> {
         let (code, message) = self.code_and_message();
         let mut response = Response::new(Full::from(format!(r#"{{"code":{code},"message":"{message}"}}"#)));
         *response.status_mut() = match self {
             Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::TooManyHandshakes => StatusCode::TOO_MANY_REQUESTS,
             Self::TooManyConnections | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
@@ -128,7 +135,9 @@ enum Asked {
 impl Server {
     /// A server that asks `accept` about new sessions. It has no tasks before the first connection.
     pub fn new(config: Config, accept: impl Accept) -> Self {
+        let rate = Rate::new(config.handshakes_burst, config.handshakes_per_s, Instant::now());
         let shared = Shared {
+            rate: Mutex::new(rate),
             config: Arc::new(config),
             accept: Box::new(accept),
             sessions: Arc::default(),
@@ -257,6 +266,10 @@ impl Server {
         if shared.closing.load(Relaxed) {
             return Err(Refusal::Unavailable);
         }
+        let now = Instant::now();
+        if handshake.remote.is_some_and(|remote| !lock(&shared.rate).allows(remote.ip(), now)) {
+            return Err(Refusal::TooManyHandshakes);
+        }
         let Ok(id) = SessionId::random() else { return Err(Refusal::Unavailable) };
         let config = Arc::clone(&shared.config);
         let (counters, sessions) = (Arc::clone(&shared.counters), Arc::clone(&shared.sessions));
@@ -269,7 +282,7 @@ impl Server {
         let packet = self.open_packet(id, transport);
         let frames = Frame::from_text(&packet).into();
         // A new session's queue is empty, so there is room.
-        let _ = session.push(Entry { frames, tag: 0, owner: 0, keep: true, at: Instant::now() });
+        let _ = session.push(Entry { frames, tag: 0, owner: 0, keep: true, at: now });
         session.listen(shared.accept.open(&session));
         // `shutdown` closes what it sees; what it could not see closes itself.
         if shared.closing.load(Relaxed) {

@@ -212,8 +212,8 @@ impl Session {
         }
     }
 
-    pub(crate) fn queue_bytes_max(&self) -> usize {
-        self.inner.config.queue_bytes_max
+    pub(crate) fn config(&self) -> &Config {
+        &self.inner.config
     }
 
     /// Somebody waits for room and there is some: tells it. Called after packets were taken from the queue.
