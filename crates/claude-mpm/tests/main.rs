@@ -15,5 +15,6 @@ mod documents;
 mod doors;
 mod kill;
 mod launcher;
+mod otlp;
 mod spool;
 mod support;

@@ -9,6 +9,7 @@
 //! * [`vocabulary`]: the one table of kinds, namespaces, channels and hook names
 //! * [`hook_input`]: what Claude Code sends on a hook's stdin, read once
 //! * [`emitted`]: what programs emit themselves, through HTTP, Socket.IO or the raw API
+//! * [`otlp`]: OpenTelemetry's records, and the facts they tell
 //! * [`session`]: what is known of a session, and what a new fact means in its light; with [`agent`], [`tool_call`], [`mod@todo`]
 //! * [`filter`]: the query language of live views and history
 //! * [`redact`] and [`bodies`]: what never reaches the disk, and what never reaches a wire
@@ -29,6 +30,8 @@ pub mod event;
 pub mod filter;
 #[cfg(feature = "words")]
 pub mod hook_input;
+#[cfg(feature = "words")]
+pub mod otlp;
 #[cfg(feature = "words")]
 pub mod redact;
 #[cfg(feature = "words")]

@@ -8,10 +8,12 @@
 mod agents;
 mod attention;
 mod calls;
+mod counterparts;
 mod identities;
 mod implied;
 mod status;
 mod turn;
+pub mod usage;
 
 pub use attention::{Need, NeedKind, Reason, State};
 
@@ -26,6 +28,7 @@ use crate::todo::Todos;
 use crate::tool_call::ToolCalls;
 use crate::vocabulary::Kind;
 use attention::Attention;
+use counterparts::Counterparts;
 use identities::Identities;
 
 /// Minutes of activity that a session remembers.
@@ -94,6 +97,12 @@ pub struct Session {
     ended_seq: u64,
     attention: Attention,
     activity: (i64, Vec<u32>),
+    /// What OTLP said of its tokens and cost.
+    #[serde(default)]
+    reported: usage::Reported,
+    /// What OTLP and other doors told of the same things.
+    #[serde(default)]
+    counterparts: Counterparts,
     /// Not in the checkpoint: the store knows them, and gives them back when the session is heard of again.
     #[serde(skip)]
     identities: Option<Identities>,
@@ -130,6 +139,8 @@ impl Session {
             ended_seq: 0,
             attention: Attention::default(),
             activity: (first_heard.ms() / 60_000, vec![0; ACTIVITY_MINUTES]),
+            reported: usage::Reported::default(),
+            counterparts: Counterparts::default(),
             identities: Some(Identities::default()),
         }
     }
@@ -154,14 +165,31 @@ impl Session {
 
     /// Whether `fact` was told before, by another door or by the same one again; if so, as which event (I2).
     pub fn knows(&mut self, fact: &Fact) -> Option<Known> {
-        self.identities.get_or_insert_default().known(fact)
+        let identities = self.identities.get_or_insert_default();
+        if let Some(seq) = identities.known(fact) {
+            return Some(seq);
+        }
+        let seq = self.counterparts.known(fact)?;
+        // Told once more, it is recognised at once.
+        identities.remember(fact, seq);
+        Some(seq)
     }
 
     /// Takes a fact that will be event number `seq`. Returns it completed, and after it what it implies, in order.
-    pub fn take(&mut self, mut fact: Fact, seq: u64) -> Vec<Fact> {
+    pub fn take(&mut self, fact: Fact, seq: u64) -> Vec<Fact> {
         if let Some(identities) = &mut self.identities {
             identities.remember(&fact, seq);
         }
+        self.take_as(fact, seq, seq + 1, true)
+    }
+
+    /// Takes a fuller telling of event number `seq`, which OTLP alone told so far. What it implies besides will be the
+    /// events from `next` on.
+    pub fn take_fuller(&mut self, fact: Fact, seq: u64, next: u64) -> Vec<Fact> {
+        self.take_as(fact, seq, next, false)
+    }
+
+    fn take_as(&mut self, mut fact: Fact, seq: u64, next: u64, is_new: bool) -> Vec<Fact> {
         self.recognise(&mut fact);
         let is_guess = fact.agent_id.as_deref().is_some_and(|id| self.agents.is_guess(id, fact.agent_type.as_deref()));
         self.hear(&fact);
@@ -181,6 +209,8 @@ impl Session {
             Kind::AgentFinished => self.agent_finished(&mut fact, &mut implied),
             Kind::TurnFinished | Kind::TurnFailed if fact.agent_id.is_none() => self.turn_ended(&fact, &mut implied),
             Kind::TodoUpdated => self.task_told(&mut fact),
+            Kind::ApiRequestFinished => self.request_told(&fact),
+            Kind::MetricsReported => self.metrics_told(&fact),
             _ => {}
         }
         if self.ended.is_some() {
@@ -190,11 +220,16 @@ impl Session {
         }
         self.attention.take(&fact, seq);
         implied.extend(implied::by_call(&fact));
-        for (offset, implied) in (1..).zip(&implied) {
-            self.attention.conclude(implied, seq + offset);
+        for (seq, implied) in (next..).zip(&implied) {
+            self.attention.conclude(implied, seq);
         }
         implied.extend(self.status_change(&fact));
-        self.count(fact, implied, seq)
+        self.counterparts.remember(&fact, seq);
+        for (seq, implied) in (next..).zip(&implied) {
+            self.counterparts.remember(implied, seq);
+        }
+        self.last_seq = self.last_seq.max(if implied.is_empty() { seq } else { next + implied.len() as u64 - 1 });
+        self.count(fact, implied, is_new)
     }
 
     /// Which state the session is in at `now`, since when, and because of what.
@@ -263,22 +298,25 @@ impl Session {
                 keep(&mut self.cwd, "new_cwd");
             }
         }
-        if fact.agent_id.is_none() {
+        // OTLP comes late: a hook may have told a newer mode.
+        let is_late = counterparts::is_by_otlp(fact) && fact.time < self.last_event_at;
+        if fact.agent_id.is_none() && !is_late {
             keep(&mut self.permission_mode, "permission_mode");
         }
     }
 
     /// Counts a fact and what it implies, and puts them in their order.
-    fn count(&mut self, fact: Fact, implied: Vec<Fact>, seq: u64) -> Vec<Fact> {
+    fn count(&mut self, fact: Fact, implied: Vec<Fact>, is_new: bool) -> Vec<Fact> {
         let mut facts = Vec::with_capacity(1 + implied.len());
         facts.push(fact);
         facts.extend(implied);
-        self.counts.events += facts.len() as u64;
-        for fact in &facts {
+        let new = &facts[usize::from(!is_new)..];
+        self.counts.events += new.len() as u64;
+        for fact in new {
             self.count_minute(fact.time);
         }
-        self.counts.errors += facts.iter().filter(|fact| fact.is_error()).count() as u64;
-        self.last_seq = seq + facts.len() as u64 - 1;
+        self.counts.errors += new.iter().filter(|fact| fact.is_error()).count() as u64;
+        self.counts.prompts += u64::from(is_new && facts[0].kind == Kind::PromptSubmitted);
         facts
     }
 
@@ -362,5 +400,7 @@ fn shows_life(kind: Kind) -> bool {
             | Kind::TurnFailed
             | Kind::AgentStarted
             | Kind::CompactionStarted
+            | Kind::ToolCallDecided
+            | Kind::ApiRequestFinished
     )
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use event::emitted;
 use event::event::{Event, Fact, Outcome, Source, Time};
 use event::hook_input;
+use event::otlp;
 use event::session::Session;
 use event::vocabulary::{Kept, Kind, ROWS, When};
 use event::wire::history::{self, EventJson, SessionJson};
@@ -72,6 +73,12 @@ fn story_until(is: impl Fn(&Fact) -> bool) -> Monitor {
     for line in include_str!("story.jsonl").lines() {
         let mut told: Value = serde_json::from_str(line).unwrap();
         let at = Time::parse(told["at"].as_str().unwrap()).unwrap();
+        if let Some(export) = told.get("otlp") {
+            for fact in exported(export, at) {
+                monitor.take(fact);
+            }
+            continue;
+        }
         let fact = if told.get("hook").is_some() {
             let mut fact = hook_input::read(told["hook"].to_string().as_bytes(), at, Source::Hook);
             measured_on_disk(&mut fact);
@@ -92,6 +99,13 @@ fn story_until(is: impl Fn(&Fact) -> bool) -> Monitor {
         }
     }
     monitor
+}
+
+/// What the body of an export tells, whichever signal it is.
+fn exported(export: &Value, at: Time) -> Vec<Fact> {
+    let logs = otlp::logs(otlp::json::logs(export).unwrap(), at);
+    let metrics = otlp::metrics(otlp::json::metrics(export).unwrap(), at);
+    logs.into_iter().chain(metrics).collect()
 }
 
 /// What the server adds to a loaded memory file.
@@ -188,6 +202,8 @@ fn events_have_one_json_form() {
         ("todo_updated", first(&story, Kind::TodoUpdated)),
         ("task_delegated", first(&story, Kind::AgentDelegated)),
         ("subagent_start", first(&story, Kind::AgentStarted)),
+        ("api_request", first(&story, Kind::ApiRequestFinished)),
+        ("metrics", first(&story, Kind::MetricsReported)),
         ("file_operation", find(&story, call("toolu_03Edit", Kind::FileOperated))),
         ("custom", first(&story, Kind::Custom)),
         ("unknown_hook", first(&story, Kind::HookReceived)),

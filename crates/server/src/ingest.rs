@@ -2,6 +2,7 @@
 
 pub(crate) mod enrich;
 pub(crate) mod http;
+pub(crate) mod otlp;
 pub(crate) mod socketio;
 pub mod spool;
 pub(crate) mod spool_door;

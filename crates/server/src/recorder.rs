@@ -1,12 +1,13 @@
 //! The thread that owns the store: it gives facts their order, commits them in groups, then acknowledges and publishes.
 
+mod again;
 pub(crate) mod memory;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use event::event::{Event, Fact, Source, Time};
+use event::event::{Event, Fact, Time};
 use event::vocabulary::Kept;
 use store::{Batch, Record, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -189,7 +190,7 @@ impl Writer {
         let seq = self.store.next_seq() + group.events.len() as u64;
         let reader = self.store.reader();
         if let Some(known) = self.memory.known(&fact, &reader) {
-            self.enrich(known, &fact, group);
+            again::told(self, known, fact, (seq, now), group);
             return known;
         }
         for (fact, seq) in self.memory.take(fact, seq).into_iter().zip(seq..) {
@@ -200,24 +201,6 @@ impl Writer {
             group.events.push(Arc::new(published));
         }
         seq
-    }
-
-    /// A second door told an event: its name is added to the record.
-    fn enrich(&mut self, seq: u64, fact: &Fact, group: &mut Group) {
-        let Some(source) = fact.sources.first() else { return };
-        let pending = group.batch.records.iter_mut().find(|record| record.seq == seq);
-        let json = match &pending {
-            Some(record) => Some(record.json.clone()),
-            None => match self.store.reader().get(seq) {
-                Ok(store::Found::Event(json)) => Some(json),
-                _ => None,
-            },
-        };
-        let Some(enriched) = json.and_then(|json| with_source(&json, *source)) else { return };
-        match pending {
-            Some(record) => record.json = enriched,
-            None => group.batch.rewritten.push((seq, enriched)),
-        }
     }
 
     fn commit(&mut self, group: Group, waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>) {
@@ -310,15 +293,4 @@ fn record_of(fact: &Fact, seq: u64, now: Time) -> Record {
         json: bytes::Bytes::new(),
         content: fact.whole.as_ref().map(|whole| whole.to_string().into()),
     }
-}
-
-/// The event's JSON with one more door in `sources`; `None` when it is there already.
-fn with_source(json: &[u8], source: Source) -> Option<bytes::Bytes> {
-    let mut event: serde_json::Value = serde_json::from_slice(json).ok()?;
-    let sources = event.get_mut("sources")?.as_array_mut()?;
-    if sources.iter().any(|known| known.as_str() == Some(source.name())) {
-        return None;
-    }
-    sources.push(source.name().into());
-    Some(event.to_string().into())
 }

@@ -36,11 +36,21 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
+        .merge(otlp())
         .fallback(page::file)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(app), access::gate))
         .with_state(Arc::clone(app))
+}
+
+/// OpenTelemetry's exporters choose these paths, and get answers of their own protocol.
+fn otlp() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/logs", post(ingest::otlp::logs))
+        .route("/v1/metrics", post(ingest::otlp::metrics))
+        .route("/v1/traces", post(ingest::otlp::traces))
+        .layer(DefaultBodyLimit::max(ingest::otlp::BODY_BYTES_MAX))
 }
 
 /// `/` is the raw WebSocket API for whoever wants to upgrade, and the dashboard for everybody else.

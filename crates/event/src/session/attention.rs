@@ -1,7 +1,7 @@
 //! Who needs a person: a session's state, by evidence.
 //!
 //! `need` begins with the question and ends with the first sign of an answer. After an approval no hook comes until the
-//! tool ends, so the signs are: the same call ending, its agent's batch or end, the end of the turn, the next prompt, the
+//! tool ends, so the signs are: a decision that OTLP tells, the same call ending, its agent's batch or end, the end of the turn, the next prompt, the
 //! session's end. A subagent asks on while other agents and the main thread work, or while the main thread waits.
 
 use std::collections::VecDeque;
@@ -189,6 +189,10 @@ impl Attention {
                 let key = key_of(fact);
                 self.needs.retain(|need| !need.is_about(fact, key));
             }
+            // OTLP is seconds late: a decision ends only what was asked before it was made.
+            Kind::ToolCallDecided => {
+                self.needs.retain(|need| need.since > fact.time || !need.is_decided_by(fact));
+            }
             Kind::ElicitationAnswered => {
                 let key = key_of(fact);
                 self.needs.retain(|need| {
@@ -284,6 +288,15 @@ impl Need {
         match (&self.tool_use_id, &fact.tool_use_id) {
             (Some(asked), Some(ended)) => asked == ended,
             _ => self.input_key == 0 || (self.agent_id == fact.agent_id && self.input_key == key),
+        }
+    }
+
+    /// Whether the decision `fact` is the answer. It names the call, and not what the call was to do.
+    fn is_decided_by(&self, fact: &Fact) -> bool {
+        match (&self.tool_use_id, &fact.tool_use_id) {
+            (Some(asked), Some(decided)) => asked == decided,
+            (None, Some(_)) => self.input_key == 0 && self.kind == NeedKind::Permission,
+            _ => false,
         }
     }
 

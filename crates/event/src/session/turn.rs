@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Session;
+use super::counterparts::is_by_otlp;
 use crate::event::{Fact, Outcome, Time};
 use crate::summary;
 use crate::tool_call::OpenCall;
@@ -45,6 +46,10 @@ impl Turn {
         if fact.agent_id.is_some() {
             return;
         }
+        if is_by_otlp(fact) {
+            // OTLP tells how turns begin and never how they end: what it alone tells must not keep one running.
+            return;
+        }
         let last = || Last { since: fact.time, seq, kind: fact.kind, summary: fact.summary.clone() };
         match fact.kind {
             Kind::PromptSubmitted | Kind::BackgroundTaskFinished if self.is_queued(fact) => {}
@@ -68,7 +73,6 @@ impl Turn {
 impl Session {
     /// A prompt that a person or program sent.
     pub(super) fn prompted(&mut self, fact: &Fact, implied: &mut Vec<Fact>) {
-        self.counts.prompts += 1;
         self.last_prompt = Some(fact.summary.clone());
         // After Escape no hook tells that a call is over; the next prompt does. Observed of 2.1.329: a prompt that is
         // queued while a tool runs comes at once, with the prompt id of the running turn. (2.1.197 tells none.) A prompt

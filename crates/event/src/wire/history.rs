@@ -1,11 +1,14 @@
 //! The one JSON form of events and sessions: REST, the page's namespace, and exports.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::bodies::Cut;
 use crate::event::{Event, Fact, Identity, Outcome, Route, Source, Time};
+use crate::session::usage::{Tokens, Usage};
 use crate::session::{Counts, Reason, Session, State};
 use crate::todo::Stats;
 use crate::tool_call::OpenCall;
@@ -168,6 +171,8 @@ pub struct SessionJson<'a> {
     open_calls: Vec<OpenCallJson<'a>>,
     counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     todos: Option<Stats>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_prompt: Option<&'a str>,
@@ -176,6 +181,62 @@ pub struct SessionJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     transcript_path: Option<&'a str>,
     activity: Vec<u32>,
+}
+
+/// Tokens and cost as the client reported them. A session of which nothing was reported has none.
+#[derive(Serialize)]
+struct UsageJson<'a> {
+    /// The door that told: `otlp`.
+    source: Source,
+    /// `reported`: the client's own figures, nothing of ours.
+    status: &'static str,
+    tokens: TokensJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_requests: Option<u64>,
+    models: BTreeMap<&'a str, SpentJson>,
+}
+
+#[derive(Serialize)]
+struct TokensJson {
+    #[serde(flatten)]
+    tokens: Tokens,
+    total: u64,
+}
+
+#[derive(Serialize)]
+struct SpentJson {
+    tokens: TokensJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+}
+
+impl From<Tokens> for TokensJson {
+    fn from(tokens: Tokens) -> TokensJson {
+        TokensJson { tokens, total: tokens.total() }
+    }
+}
+
+impl<'a> From<&'a Usage> for UsageJson<'a> {
+    fn from(usage: &'a Usage) -> UsageJson<'a> {
+        let dollars = |micros: Option<u64>| micros.map(|micros| micros as f64 / 1e6);
+        UsageJson {
+            source: Source::Otlp,
+            status: "reported",
+            tokens: usage.tokens.into(),
+            cost_usd: dollars(usage.cost_micros),
+            api_requests: (usage.requests > 0).then_some(usage.requests),
+            models: usage
+                .models
+                .iter()
+                .map(|(model, spent)| {
+                    let spent = SpentJson { tokens: spent.tokens.into(), cost_usd: dollars(spent.cost_micros) };
+                    (model.as_str(), spent)
+                })
+                .collect(),
+        }
+    }
 }
 
 /// A call that has begun and not ended.
@@ -226,6 +287,7 @@ impl<'a> SessionJson<'a> {
             agents: session.agents.known(),
             open_calls: session.calls.open().iter().map(OpenCallJson::from).collect(),
             counts: session.counts,
+            usage: session.usage().map(UsageJson::from),
             todos: (todos.total > 0).then_some(todos),
             last_prompt: session.last_prompt.as_deref(),
             last_message: session.last_message.as_deref(),

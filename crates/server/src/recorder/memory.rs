@@ -54,6 +54,14 @@ impl Memory {
         }
     }
 
+    /// A fuller telling of event `seq`, and what it implies besides.
+    pub(super) fn take_fuller(&mut self, fact: Fact, seq: u64, next: u64) -> Vec<Fact> {
+        match self.session(&fact) {
+            Some(session) => session.take_fuller(fact, seq, next),
+            None => vec![fact],
+        }
+    }
+
     /// Hands the working copies over, to become the committed ones.
     pub(super) fn commit(&mut self) -> Vec<Arc<Session>> {
         self.working.drain().map(|(_, session)| session).collect()

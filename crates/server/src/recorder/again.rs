@@ -1,0 +1,93 @@
+//! What is told a second time (I2): no second event. The record learns which doors told it, and what the second one knew
+//! besides.
+//!
+//! OTLP knows less of a thing than a hook does, and sometimes comes first. Then the hook's telling takes the place of the
+//! poorer one, under its number, and what it implies besides follows as events of their own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use event::event::{Event, Fact, Source, Time};
+use event::wire::history;
+use serde_json::Value;
+use store::{Found, Record};
+
+use super::{Group, Writer, record_of};
+use crate::hub::Published;
+
+/// Takes another telling of event `known`; `place` is the next free number, and now.
+pub(super) fn told(writer: &mut Writer, known: u64, fact: Fact, place: (u64, Time), group: &mut Group) {
+    let Some(&source) = fact.sources.first() else { return };
+    let pending = group.batch.records.iter().position(|record| record.seq == known);
+    let json = match pending.and_then(|place| group.batch.records.get(place)) {
+        Some(record) => record.json.clone(),
+        None => match group.batch.rewritten.iter().rev().find(|(seq, _)| *seq == known) {
+            Some((_, json)) => json.clone(),
+            None => match writer.store.reader().get(known) {
+                Ok(Found::Event(json)) => json,
+                _ => return,
+            },
+        },
+    };
+    let Ok(event) = history::read(&json) else { return };
+    if source != Source::Otlp && event.fact.sources == [Source::Otlp] {
+        return fuller(writer, event, fact, place, group);
+    }
+    if let Some(enriched) = with_source(&json, source, &fact) {
+        replace(group, pending, known, enriched);
+    }
+}
+
+fn fuller(writer: &mut Writer, poorer: Event, fact: Fact, (next, now): (u64, Time), group: &mut Group) {
+    let Some(known) = poorer.seq else { return };
+    let mut facts = writer.memory.take_fuller(fact, known, next).into_iter();
+    let Some(mut fact) = facts.next() else { return };
+    fact.sources = [poorer.fact.sources, fact.sources].concat();
+    if let (Value::Object(fields), Value::Object(_)) = (&mut fact.data, &poorer.fact.data) {
+        fields.insert(Source::Otlp.name().to_owned(), poorer.fact.data);
+    }
+    let content = fact.whole.as_ref().map(|whole| Bytes::from(whole.to_string()));
+    let published = Arc::new(Published::new(Event { seq: Some(known), recorded_at: poorer.recorded_at, fact }));
+    let pending = group.batch.records.iter().position(|record| record.seq == known);
+    replace(group, pending, known, published.json.clone());
+    if let Some(record) = pending.and_then(|place| group.batch.records.get_mut(place)) {
+        record.content = content;
+    }
+    if let Some(shown) = group.events.iter_mut().find(|shown| shown.event.seq == Some(known)) {
+        *shown = published;
+    }
+    for (fact, seq) in facts.zip(next..) {
+        let record = record_of(&fact, seq, now);
+        let published = Published::new(Event { seq: Some(seq), recorded_at: now, fact });
+        group.bytes += published.json.len();
+        group.batch.records.push(Record { json: published.json.clone(), ..record });
+        group.events.push(Arc::new(published));
+    }
+}
+
+fn replace(group: &mut Group, pending: Option<usize>, seq: u64, json: Bytes) {
+    match pending.and_then(|place| group.batch.records.get_mut(place)) {
+        Some(record) => record.json = json,
+        None => {
+            group.batch.rewritten.retain(|(known, _)| *known != seq);
+            group.batch.rewritten.push((seq, json));
+        }
+    }
+}
+
+/// The event's JSON with one more door in `sources`, and with what OTLP alone knows; `None` when nothing is new.
+fn with_source(json: &[u8], source: Source, fact: &Fact) -> Option<Bytes> {
+    let mut event: Value = serde_json::from_slice(json).ok()?;
+    let sources = event.get_mut("sources")?.as_array_mut()?;
+    if sources.iter().any(|known| known.as_str() == Some(source.name())) {
+        return None;
+    }
+    sources.push(source.name().into());
+    if source == Source::Otlp
+        && let Some(fields) = event.get_mut("data").and_then(Value::as_object_mut)
+        && !fields.contains_key(source.name())
+    {
+        fields.insert(source.name().to_owned(), fact.data.clone());
+    }
+    Some(event.to_string().into())
+}
