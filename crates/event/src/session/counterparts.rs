@@ -7,11 +7,14 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Fact, Identity, Source};
+use crate::event::{Fact, Identity, Source, Time};
 use crate::vocabulary::Kind;
 
 /// What a session remembers. OTLP is some seconds behind hooks, a minute at most: not a hundred calls.
 const REMEMBERED_MAX: usize = 128;
+
+/// How far apart two doors may say the same thing happened, in milliseconds: an exporter sends once more for so long.
+const APART_MAX_MS: u64 = 120_000;
 
 /// The tellings of one thing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,8 +22,18 @@ struct Told {
     key: u64,
     /// The events that other doors told, in order.
     events: Vec<u64>,
-    /// The records of OTLP: their identity, and the event they became or repeated.
-    records: Vec<(u64, u64)>,
+    /// The records of OTLP, in order.
+    records: Vec<Record>,
+}
+
+/// One record of OTLP.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    /// Its key; `None` when it is known from its event alone, read back after a restart.
+    identity: Option<u64>,
+    /// The event that it became or repeated.
+    seq: u64,
+    time: Time,
 }
 
 /// What OTLP and other doors told lately.
@@ -33,17 +46,18 @@ impl Counterparts {
         let (key, once) = key_of(fact)?;
         let told = self.0.iter_mut().find(|told| told.key == key)?;
         if !is_by_otlp(fact) {
-            let seq = told.records.get(told.events.len()).map(|(_, seq)| *seq)?;
+            let seq = told.records.get(told.events.len())?.seq;
             told.events.push(seq);
             return Some(seq);
         }
         let identity = fact.identity.key();
-        if let Some((_, seq)) = told.records.iter().find(|(known, _)| *known == identity) {
-            return Some(*seq);
+        if let Some(record) = told.records.iter_mut().find(|record| record.is(fact)) {
+            record.identity = Some(identity);
+            return Some(record.seq);
         }
         let place = if once { 0 } else { told.records.len() };
         let seq = told.events.get(place).copied()?;
-        told.records.push((identity, seq));
+        told.records.push(Record { identity: Some(identity), seq, time: fact.time });
         Some(seq)
     }
 
@@ -59,12 +73,24 @@ impl Counterparts {
         });
         let told = &mut self.0[place];
         // An event read back may have been told by both.
-        if fact.sources.contains(&Source::Otlp) && !told.records.iter().any(|(_, known)| *known == seq) {
-            told.records.push((fact.identity.key(), seq));
+        if fact.sources.contains(&Source::Otlp) && !told.records.iter().any(|record| record.seq == seq) {
+            // The store knows the key of what OTLP alone told, and recognises it first.
+            let identity = Some(fact.identity.key()).filter(|key| *key != 0 || is_by_otlp(fact));
+            told.records.push(Record { identity, seq, time: fact.time });
         }
         if fact.sources.iter().any(|source| *source != Source::Otlp) && !told.events.contains(&seq) {
             told.events.push(seq);
         }
+    }
+}
+
+impl Record {
+    /// Whether the record that `fact` tells is this one, as far as is known.
+    fn is(&self, fact: &Fact) -> bool {
+        let apart_ms = self.time.since(fact.time).max(fact.time.since(self.time));
+        // The key of a compaction is the whole session's; time alone tells one from the next.
+        let may_be = fact.kind != Kind::CompactionFinished || apart_ms < APART_MAX_MS;
+        self.identity.map_or(may_be, |identity| identity == fact.identity.key())
     }
 }
 
