@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::settings::Settings;
+
 /// Where the monitor listens if nobody says otherwise.
 pub(crate) const PORT_DEFAULT: u16 = 8765;
 
@@ -64,15 +66,28 @@ pub(crate) struct LauncherOptions {
     /// The port to use, exactly [default: 8765]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
-    /// The host to listen on
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
     /// Do not open a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
+    #[command(flatten)]
+    pub(crate) listen: ListenOptions,
+}
+
+/// Where a monitor listens, and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ListenOptions {
+    /// The host to listen on [default: localhost]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
     /// Listen beyond this machine without a token
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Speak TLS with this certificate chain (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<std::path::PathBuf>,
+    /// The private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<std::path::PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -80,15 +95,11 @@ pub(crate) struct StartArgs {
     /// The port to use, exactly; 0 for any free one [default: 8765]
     #[arg(long)]
     pub(crate) port: Option<u16>,
-    /// The host to listen on
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
     /// Stay in this terminal
     #[arg(long, required = true)]
     pub(crate) foreground: bool,
-    /// Listen beyond this machine without a token
-    #[arg(long)]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) listen: ListenOptions,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -164,12 +175,13 @@ fn speed(text: &str) -> Result<f64, String> {
     if (0.1..=1000.0).contains(&speed) { Ok(speed) } else { Err("it must be from 0.1 to 1000".to_owned()) }
 }
 
-/// The port of a command: its flag, `CLAUDE_MPM_SOCKETIO_PORT`, `SOCKETIO_PORT`, 8765. What is no port counts as not said,
-/// as for the hook: both have to come to the same one.
-pub(crate) fn port(said: Option<u16>) -> u16 {
+/// The port of a command: its flag, `CLAUDE_MPM_SOCKETIO_PORT`, `SOCKETIO_PORT`, `monitoring.port` of the configuration,
+/// 8765. What is no port in the environment counts as not said, as for the hook: both have to come to the same one.
+pub(crate) fn port(said: Option<u16>, settings: &Settings) -> u16 {
     let environment = |name: &str| std::env::var(name).ok()?.trim().parse().ok().filter(|port| *port != 0);
     said.or_else(|| environment("CLAUDE_MPM_SOCKETIO_PORT"))
         .or_else(|| environment("SOCKETIO_PORT"))
+        .or(settings.monitoring.port)
         .unwrap_or(PORT_DEFAULT)
 }
 

@@ -6,13 +6,14 @@
 //!
 //! * `cli.rs`: every command and flag; `commands/`: one verb, one file
 //! * `daemon/`: which monitors run, and whether one is ours
-//! * `paths.rs`: where things lie; `report.rs`: what people read
+//! * `paths.rs`: where things lie; `settings.rs`: the configuration file; `report.rs`: what people read
 
 mod cli;
 mod commands;
 mod daemon;
 mod paths;
 mod report;
+mod settings;
 
 use std::process::ExitCode;
 

@@ -52,6 +52,11 @@ pub enum Reason {
     Size,
 }
 
+/// Whether a whole payload may go out on a wire, its bodies included.
+pub fn fits(whole: &Value) -> bool {
+    whole.to_string().len() <= PAYLOAD_BYTES_MAX
+}
+
 /// Takes file bodies out of a hook's payload and shortens what is too long. Returns what was cut.
 pub fn withhold(data: &mut Value) -> Vec<Cut> {
     let mut cuts = Vec::new();

@@ -3,6 +3,9 @@
 //! Without a token only programs of this user on this machine get in. With one, everybody has to bring it, in a header
 //! or in the first message of their protocol, never in a URL.
 
+mod attempts;
+pub(crate) mod forwarded;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +20,8 @@ use crate::api::problem::Problem;
 use crate::app::App;
 use crate::config::{self, Config};
 use crate::peer::{self, Owner};
+use attempts::Attempts;
+use forwarded::Network;
 
 /// What a refused client is told, word for word as the documents print it.
 pub(crate) const INVALID_TOKEN: &str = "Invalid authentication token";
@@ -24,18 +29,42 @@ pub(crate) const INVALID_TOKEN: &str = "Invalid authentication token";
 /// Who is at the other end of a connection; looked up once, when it first matters.
 #[derive(Clone)]
 pub(crate) struct Visitor {
+    /// The client; behind a trusted proxy what the proxy says.
     pub(crate) peer: SocketAddr,
     local: SocketAddr,
+    /// Whether the client speaks TLS, with us or with a trusted proxy.
+    pub(crate) secure: bool,
+    /// The host name that the client asked a trusted proxy for.
+    host: Option<String>,
     owner: Arc<OnceLock<Owner>>,
 }
 
 impl Visitor {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr) -> Visitor {
-        Visitor { peer, local, owner: Arc::new(OnceLock::new()) }
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, secure: bool) -> Visitor {
+        Visitor { peer, local, secure, host: None, owner: Arc::new(OnceLock::new()) }
     }
 
     fn owner(&self) -> Owner {
         *self.owner.get_or_init(|| peer::owner(self.peer, self.local))
+    }
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is not the token.
+    Wrong,
+    /// Too many wrong ones came from that address; seconds until the next is looked at.
+    TooOften(u64),
+}
+
+impl Refused {
+    /// What the client is told.
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Refused::Wrong => INVALID_TOKEN,
+            Refused::TooOften(_) => "too many wrong tokens from this address; try again later",
+        }
     }
 }
 
@@ -55,7 +84,9 @@ pub(crate) struct Access {
     origins: Vec<String>,
     localhost_origins: bool,
     hosts: Vec<String>,
+    proxies: Vec<Network>,
     loopback: bool,
+    attempts: Attempts,
 }
 
 impl Access {
@@ -66,7 +97,9 @@ impl Access {
             origins: config.origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
             localhost_origins: config.localhost_origins,
             hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            proxies: config.trusted_proxies.clone(),
             loopback: config::is_loopback(host),
+            attempts: Attempts::default(),
         }
     }
 
@@ -76,14 +109,29 @@ impl Access {
     }
 
     /// Whether this is the token. Takes the same time for any wrong one of the same length.
-    pub(crate) fn is_token(&self, brought: &str) -> bool {
-        self.token.as_ref().is_none_or(|token| token.as_bytes().ct_eq(brought.as_bytes()).into())
+    ///
+    /// An address that has brought many wrong ones is not listened to for a while. Programs of this user are: they
+    /// could read the token anyway, and one that is set up wrongly must not lock the others out.
+    pub(crate) fn admits(&self, brought: &str, visitor: &Visitor) -> Result<(), Refused> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let limited = visitor.owner() != Owner::Own;
+        if limited && let Some(wait) = self.attempts.wait(visitor.peer.ip()) {
+            return Err(Refused::TooOften(wait));
+        }
+        if token.as_bytes().ct_eq(brought.as_bytes()).into() {
+            return Ok(());
+        }
+        if limited {
+            self.attempts.failed(visitor.peer.ip());
+        }
+        tracing::debug!("{}: a wrong token", visitor.peer);
+        Err(Refused::Wrong)
     }
 
     /// Checks host and origin, which no token makes up for. Returns the origin to echo.
     fn check_address(&self, request: &Request, visitor: &Visitor) -> Result<Option<HeaderValue>, Problem> {
         let headers = request.headers();
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or_else(|| request.uri().host());
+        let host = named_host(request, visitor);
         let Some(host) = host else {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "host_missing", "the request names no host"));
         };
@@ -132,15 +180,19 @@ impl Access {
         let brought = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
         if self.needs_token() {
             return match brought {
-                Some(brought) if !self.is_token(brought) => Err(Problem::token()),
-                Some(_) => Ok(Granted { token: true, trusted: true }),
+                Some(brought) => match self.admits(brought, visitor) {
+                    Ok(()) => Ok(Granted { token: true, trusted: true }),
+                    Err(Refused::Wrong) => Err(Problem::token()),
+                    Err(Refused::TooOften(wait)) => Err(Problem::too_many_attempts(wait)),
+                },
                 None => Ok(Granted { token: false, trusted: false }),
             };
         }
-        let own_page = match (headers.get(header::ORIGIN), headers.get(header::HOST)) {
+        let host = visitor.host.as_deref().or_else(|| headers.get(header::HOST)?.to_str().ok());
+        let own_page = match (headers.get(header::ORIGIN), host) {
             (None, _) => true,
             (Some(origin), Some(host)) => {
-                let (origin, host) = (origin.to_str().unwrap_or_default(), host.to_str().unwrap_or_default());
+                let origin = origin.to_str().unwrap_or_default();
                 origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
             }
             (Some(_), None) => false,
@@ -163,9 +215,12 @@ impl Access {
 
 /// Runs before every route.
 pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let Some(visitor) = request.extensions().get::<Visitor>().cloned() else {
+    let Some(mut visitor) = request.extensions().get::<Visitor>().cloned() else {
         return Problem::new(StatusCode::FORBIDDEN, "no_visitor", "the connection has no address").into();
     };
+    if forwarded::apply(&app.access.proxies, request.headers(), &mut visitor) {
+        request.extensions_mut().insert(visitor.clone());
+    }
     let origin = match app.access.check_address(&request, &visitor) {
         Ok(origin) => origin,
         Err(problem) => return problem.into(),
@@ -196,6 +251,13 @@ fn brings_token_later(request: &Request) -> bool {
     request.uri().path().starts_with("/socket.io") || (upgrades && matches!(request.uri().path(), "/" | "/ws"))
 }
 
+/// The name under which the client asked for this server.
+fn named_host<'a>(request: &'a Request, visitor: &'a Visitor) -> Option<&'a str> {
+    let forwarded = visitor.host.as_deref();
+    let said = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    forwarded.or(said).or_else(|| request.uri().host())
+}
+
 fn may_be_cross_site(request: &Request) -> bool {
     let navigates = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     request.uri().path() == "/health"
@@ -222,6 +284,10 @@ fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-site"));
+    // What is no page has nothing to run and stands in no frame, whatever a browser takes it for.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     response
 }
 

@@ -54,7 +54,7 @@ impl App {
     ) -> Arc<App> {
         let access = Access::new(&config, &host);
         Arc::new_cyclic(|app| App {
-            io: live::socketio::server(app.clone()),
+            io: live::socketio::server(app.clone(), &config),
             access,
             config,
             host,

@@ -2,8 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use store::{Key, StoreError};
+
+pub use crate::access::forwarded::Network;
+
+/// Live clients at a time, if the configuration says nothing: each costs about 10 KB.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// How often status goes out, if the configuration says nothing.
+pub const METRICS_EVERY: Duration = Duration::from_secs(5);
 
 /// All a server needs to know. Paths, environment and the user's wishes are read by whoever starts it.
 #[derive(Clone)]
@@ -24,10 +33,33 @@ pub struct Config {
     pub localhost_origins: bool,
     /// Host names, besides the loopback ones, under which clients may ask for it.
     pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Below which path a proxy serves it, such as `/monitor`; empty for the root.
+    pub path_prefix: String,
+    /// Certificate and key with which it speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// Live clients at a time, Socket.IO and raw WebSocket together.
+    pub connections_max: usize,
+    /// Whether WebSocket is spoken: the raw API, and that transport of Socket.IO.
+    pub websocket: bool,
+    /// How often status goes out when nothing changes; `None` for no periodic status and no aggregates.
+    pub metrics_every: Option<Duration>,
+    /// Whether what its doors and clients do is logged, emission by emission, and its figures every minute.
+    pub debug: bool,
     /// What becomes of file bodies.
     pub file_contents: FileContents,
     /// Its version, as `/health` tells it.
     pub version: String,
+}
+
+/// Where the certificate chain and its private key lie, in PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The key: PKCS #8, PKCS #1 or SEC 1.
+    pub key: PathBuf,
 }
 
 /// A spool folder and the port whose hooks write into it.
@@ -47,6 +79,8 @@ pub enum FileContents {
     /// They are stored, and served to those who may read them.
     #[default]
     OnRequest,
+    /// They go out with the events.
+    Always,
 }
 
 /// Why a server cannot start.
@@ -80,6 +114,17 @@ pub enum StartError {
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Certificate or key cannot be used.
+    #[error("{file}: {reason}")]
+    Tls {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The prefix is no path.
+    #[error("the path prefix {0:?} must begin with a slash and have no white space, \"?\" or \"#\"")]
+    PathPrefix(String),
     /// No thread for the recorder.
     #[error("starting the recorder's thread: {0}")]
     Thread(std::io::Error),
@@ -99,10 +144,17 @@ impl Config {
         {
             return Err(StartError::BadToken);
         }
+        let prefix = self.path_prefix.trim_end_matches('/').to_owned();
+        if !prefix.is_empty()
+            && (!prefix.starts_with('/')
+                || prefix.contains(|letter: char| letter.is_whitespace() || "?#".contains(letter)))
+        {
+            return Err(StartError::PathPrefix(self.path_prefix));
+        }
         if self.token.is_none() && !self.insecure && !is_loopback(host) {
             return Err(StartError::Exposed { host: host.to_owned() });
         }
-        Ok(self)
+        Ok(Config { path_prefix: prefix, ..self })
     }
 }
 

@@ -34,8 +34,9 @@ use tracing::{info, warn};
 
 pub use api::health::SERVICE;
 use app::App;
-pub use config::{Config, FileContents, Spool, StartError};
+pub use config::{CONNECTIONS_MAX, Config, FileContents, METRICS_EVERY, Network, Spool, StartError, TlsFiles};
 use hub::Hub;
+use listener::Served;
 use recorder::Recorder;
 
 /// How long the recorder may take to commit what it was told before a shutdown goes on without it.
@@ -80,6 +81,7 @@ impl Server {
         let config = config.checked(&host)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
 
+        let tls = config.tls.as_ref().map(listener::Tls::load).transpose()?;
         let opening = config.clone();
         let opened = tokio::task::spawn_blocking(move || app::open_store(&opening)).await;
         let (store, state) = opened.map_err(|_| StartError::Interrupted)??;
@@ -94,7 +96,8 @@ impl Server {
         ingest::spool_door::start(&app, positions, &mut tasks);
         let router = router::router(&app);
         for listener in listeners {
-            tasks.spawn(listener::serve(listener, router.clone(), Arc::clone(&app)));
+            let served = Served { router: router.clone(), app: Arc::clone(&app), tls: tls.clone() };
+            tasks.spawn(listener::serve(listener, served));
         }
         app.tell_started().await;
         info!("listening on {}", addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));

@@ -1,16 +1,23 @@
 //! Connections: where the server listens, and one task for each that comes in.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod bind;
+mod body;
+mod tls;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::Uri;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,10 +26,13 @@ use tracing::{debug, warn};
 
 use crate::access::Visitor;
 use crate::app::App;
-use crate::config::{self, StartError};
+pub(crate) use bind::bind;
+use body::Timed;
+pub(crate) use body::is_slow;
+pub(crate) use tls::Tls;
 
-/// Connections at a time, further ones wait in the kernel: the Socket.IO limit and room for REST besides.
-const CONNECTIONS_MAX: usize = 11_000;
+/// Connections beyond the live clients' limit that REST, hooks and browsers may hold; further ones wait in the kernel.
+const CONNECTIONS_BESIDES: usize = 1_000;
 
 /// A client that has not sent its request's head by then is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,68 +46,20 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 /// How long open requests get to finish at shutdown.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
-/// Waiting connections that the kernel holds: a whole team's dashboards after a restart.
-const BACKLOG: i32 = 1024;
-
-/// Listens on `host`. `localhost` means both loopback addresses, as far as the machine has them, on the same port.
-pub(crate) async fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, StartError> {
-    if host.eq_ignore_ascii_case("localhost") {
-        return bind_localhost(port);
-    }
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let found = tokio::net::lookup_host((bare, port)).await;
-    let addresses: Vec<_> = found.map_err(|source| StartError::Host { host: host.to_owned(), source })?.collect();
-    let Some(first) = addresses.first() else {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(StartError::Host { host: host.to_owned(), source });
-    };
-    Ok(vec![bind_to(*first)?])
-}
-
-fn bind_localhost(port: u16) -> Result<Vec<TcpListener>, StartError> {
-    let v4 = bind_to(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    let port = match &v4 {
-        Ok(listener) => listener.local_addr().map_or(port, |address| address.port()),
-        Err(_) => port,
-    };
-    let v6 = bind_to(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port));
-    match (v4, v6) {
-        (Ok(v4), Ok(v6)) => Ok(vec![v4, v6]),
-        // A machine without one of the two families, or a container without IPv6.
-        (Ok(one), Err(other)) | (Err(other), Ok(one)) if is_absent(&other) => Ok(vec![one]),
-        (Err(error), _) | (_, Err(error)) => Err(error),
-    }
-}
-
-fn is_absent(error: &StartError) -> bool {
-    matches!(error, StartError::Listen { source, .. } if matches!(
-        source.kind(),
-        std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported
-    ) || source.raw_os_error() == Some(97))
-}
-
-fn bind_to(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listen = || -> std::io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // A restart must not wait for the old connections' TIME_WAIT; two live listeners still exclude each other.
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
-        }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    listen().map_err(|source| StartError::Listen {
-        address: config::shown(&address.ip().to_string(), address.port()),
-        source,
-    })
+/// What every connection of a listener is served with.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) router: Router,
+    pub(crate) app: Arc<App>,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Accepts until the server stops, then lets open requests finish.
-pub(crate) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub(crate) async fn serve(listener: TcpListener, served: Served) {
+    let app = Arc::clone(&served.app);
+    let places = Arc::new(Semaphore::new(
+        app.config.connections_max.saturating_add(CONNECTIONS_BESIDES).min(Semaphore::MAX_PERMITS),
+    ));
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {
@@ -111,7 +73,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) 
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                let serving = connection(stream, peer, router.clone(), Arc::clone(&app));
+                let serving = connection(stream, peer, served.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);
@@ -131,21 +93,31 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) 
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, app: Arc<App>) {
+async fn connection(stream: TcpStream, peer: SocketAddr, served: Served) {
     let socket = SockRef::from(&stream);
     // Small frames must leave at once, and a peer that is gone must be noticed.
     let _ = socket.set_tcp_nodelay(true);
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
     let Ok(local) = stream.local_addr() else { return };
-    let visitor = Visitor::new(peer, local);
-    let stopped = app.stopped.clone();
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        app.requests.fetch_add(1, Relaxed);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(visitor.clone());
-        router.clone().oneshot(request)
-    });
+    let Some(tls) = served.tls.clone() else {
+        return speak(stream, Visitor::new(peer, local, false), served).await;
+    };
+    match tls.accept(stream, peer).await {
+        Ok(tls::Accepted::Secure(stream)) => speak(*stream, Visitor::new(peer, local, true), served).await,
+        Ok(tls::Accepted::Plain(stream)) => speak(stream, Visitor::new(peer, local, false), served).await,
+        Err(error) => debug!("connection of {peer}: {error}"),
+    }
+}
+
+/// HTTP/1.1 until the connection ends.
+async fn speak<S>(stream: S, visitor: Visitor, served: Served)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Served { router, app, .. } = served;
+    let (stopped, peer) = (app.stopped.clone(), visitor.peer);
+    let service = service_fn(move |request| answer(request, visitor.clone(), router.clone(), Arc::clone(&app)));
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -162,5 +134,62 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, app: Ar
     };
     if let Err(error) = ended {
         debug!("connection of {peer}: {error}");
+    }
+}
+
+async fn answer(
+    request: hyper::Request<Incoming>,
+    visitor: Visitor,
+    router: Router,
+    app: Arc<App>,
+) -> Result<Response, std::convert::Infallible> {
+    app.requests.fetch_add(1, Relaxed);
+    let mut request = request.map(|body| Body::new(Timed::new(body)));
+    match below(&app.config.path_prefix, request.uri()) {
+        Below::Root => {}
+        Below::Path(uri) => *request.uri_mut() = uri,
+        Below::Redirect(to) => return Ok(Redirect::permanent(&to).into_response()),
+    }
+    request.extensions_mut().insert(visitor);
+    router.oneshot(request).await
+}
+
+/// Where an address lies below the path prefix.
+#[derive(Debug, PartialEq)]
+enum Below {
+    /// It has no prefix, or not ours: a proxy may have taken it off, and programs of this machine ask without.
+    Root,
+    /// The address without it.
+    Path(Uri),
+    /// It is the prefix without the slash that makes a page's relative addresses right.
+    Redirect(String),
+}
+
+fn below(prefix: &str, uri: &Uri) -> Below {
+    let Some(rest) = uri.path().strip_prefix(prefix).filter(|_| !prefix.is_empty()) else { return Below::Root };
+    if rest.is_empty() {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        return Below::Redirect(format!("{prefix}/{query}"));
+    }
+    if !rest.starts_with('/') {
+        return Below::Root;
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{rest}{query}").parse().map_or(Below::Root, Below::Path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_prefix_is_taken_off_and_nothing_else_is() {
+        let path = |text: &str| below("/monitor", &text.parse().unwrap());
+        assert_eq!(path("/monitor/live?q=1"), Below::Path("/live?q=1".parse().unwrap()));
+        assert_eq!(path("/monitor/"), Below::Path("/".parse().unwrap()));
+        assert_eq!(path("/monitor?q=1"), Below::Redirect("/monitor/?q=1".to_owned()));
+        assert_eq!(path("/monitors"), Below::Root);
+        assert_eq!(path("/live"), Below::Root);
+        assert_eq!(below("", &"/live".parse().unwrap()), Below::Root);
     }
 }

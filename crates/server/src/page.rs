@@ -67,6 +67,7 @@ fn headers_of(file: &'static page::File, encoding: Option<&'static str>, request
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
     headers
 }
 

@@ -11,6 +11,7 @@ use crate::cli::{self, DemoArgs};
 use crate::daemon::instance;
 use crate::paths::Home;
 use crate::report::{self, Failure};
+use crate::settings::Settings;
 
 /// The recording, one hook a line. Everything in it is invented.
 const RECORDING: &str = include_str!("../../demo/session.jsonl");
@@ -28,7 +29,7 @@ struct Line {
 /// Runs it.
 pub(crate) fn run(options: &DemoArgs) -> Result<(), Failure> {
     let home = Home::find()?;
-    let port = cli::port(options.port);
+    let port = cli::port(options.port, &Settings::load(&home)?);
     if instance::running(&home, port).is_none() {
         let reason = format!("no monitor of yours answers on port {port}");
         return Err(Failure::new("The demo has no monitor to play to", reason, "Start one with 'claude-mpm-monitor'")

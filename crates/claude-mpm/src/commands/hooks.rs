@@ -19,6 +19,7 @@ use similar::TextDiff;
 use crate::cli::{self, HooksArgs, HooksCommand};
 use crate::paths::Home;
 use crate::report::{self, Failure};
+use crate::settings::Settings;
 use client::{Client, EVENTS, Use};
 use places::{Backups, Scope};
 use settings::{Handler, Installed, Unreadable, Wanted};
@@ -55,11 +56,12 @@ pub(crate) struct Options {
 
 impl Options {
     fn new(args: &HooksArgs) -> Result<Options, Failure> {
-        let folder = Home::find()?.path().to_owned();
+        let home = Home::find()?;
+        let folder = home.path().to_owned();
         let moved = std::env::var_os("CLAUDE_MPM_HOME").filter(|value| !value.is_empty());
         let handler = Handler {
             program: program::path(&folder),
-            port: cli::port(args.port),
+            port: cli::port(args.port, &Settings::load(&home)?),
             cap_bytes: args.cap_bytes,
             home: moved.map(|_| folder.clone()),
         };

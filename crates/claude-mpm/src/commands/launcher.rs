@@ -9,18 +9,17 @@ use crate::report::{self, Failure};
 
 /// Runs it; returns when the monitor ends, or at once when one runs already.
 pub(crate) fn run(options: &LauncherOptions) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let port = cli::port(options.port);
-    let url = format!("http://{}:{port}", shown_host(&options.host));
-    if instance::running(&home, port).is_some() {
+    let start = serve::Start::new(Home::find()?, options.port, &options.listen)?;
+    let port = start.port;
+    let url = start.url(&shown_host(&start.host), port);
+    if instance::running(&start.home, port).is_some() {
         report::line(format_args!("Monitor already running at {url}"));
         if !options.no_browser && browser::open(&url) {
             report::line(format_args!("Opening browser to existing instance: {url}"));
         }
         return Ok(());
     }
-    report::line(format_args!("Starting Claude MPM monitor on {}:{port}", options.host));
-    let start = serve::Start { home, host: options.host.clone(), port, insecure: options.insecure };
+    report::line(format_args!("Starting Claude MPM monitor on {}:{port}", start.host));
     serve::serve(&start, |_| {
         report::line(format_args!("Monitor running on port {port}"));
         if !options.no_browser && browser::open(&url) {

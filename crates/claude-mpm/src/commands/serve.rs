@@ -1,16 +1,18 @@
 //! `claude-mpm monitor start --foreground`: the server in this process, until a signal ends it.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
-use server::{Bound, Config, FileContents, Server, Spool, StartError};
+use server::{Bound, Config, FileContents, Server, Spool, StartError, TlsFiles};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{self, StartArgs};
+use crate::cli::{self, ListenOptions, StartArgs};
 use crate::commands::hooks;
 use crate::daemon::instance;
 use crate::paths::Home;
 use crate::report::{self, Failure};
+use crate::settings::{self, Level, Settings};
 
 /// Threads that serve: more do not make it faster, and each costs memory.
 const THREADS_MAX: usize = 4;
@@ -18,9 +20,33 @@ const THREADS_MAX: usize = 4;
 /// What a server is started with.
 pub(crate) struct Start {
     pub(crate) home: Home,
+    pub(crate) settings: Settings,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) insecure: bool,
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+impl Start {
+    /// Reads the configuration, and what the command line says besides.
+    pub(crate) fn new(home: Home, port: Option<u16>, listen: &ListenOptions) -> Result<Start, Failure> {
+        let settings = Settings::load(&home)?;
+        let host = listen.host.clone().or_else(|| settings.monitoring.host.clone());
+        Ok(Start {
+            host: host.unwrap_or_else(|| "localhost".to_owned()),
+            port: cli::port(port, &settings),
+            insecure: listen.insecure,
+            tls: settings.tls(listen.tls_cert.as_ref(), listen.tls_key.as_ref())?,
+            home,
+            settings,
+        })
+    }
+
+    /// The address for people.
+    pub(crate) fn url(&self, host: &str, port: u16) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{port}")
+    }
 }
 
 /// Why it did not start, or did not end well.
@@ -33,16 +59,11 @@ pub(crate) enum ServeFailure {
 
 /// Runs `monitor start --foreground`.
 pub(crate) fn run(options: &StartArgs) -> Result<(), Failure> {
-    let start = Start {
-        home: Home::find()?,
-        host: options.host.clone(),
-        port: cli::port(options.port),
-        insecure: options.insecure,
-    };
+    let start = Start::new(Home::find()?, options.port, &options.listen)?;
     let port = start.port;
     report::line("Starting Socket.IO monitoring server...");
     serve(&start, |server| {
-        let url = format!("http://localhost:{}", server.port());
+        let url = start.url("localhost", server.port());
         report::line(format_args!(
             "\n✓ Server started successfully\n  - Server URL: {url}\n  - Dashboard URL: {url}\n  - Process ID: {}\n  - Mode: foreground\n\n\
              Monitoring server is ready for connections.\nOpen {url} in your browser to view the dashboard.",
@@ -60,7 +81,10 @@ pub(crate) fn run(options: &StartArgs) -> Result<(), Failure> {
 
 /// Serves until SIGINT or SIGTERM. `ready` runs once it listens.
 pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), ServeFailure> {
-    log_to_stderr();
+    log_to_stderr(start.settings.monitoring.logging.level);
+    for key in &start.settings.unknown {
+        tracing::warn!("{}: {key} is no key of the monitor", start.settings.file.display());
+    }
     // Hooks of an earlier release go on working; a newer program is only better.
     if let Err(failure) = hooks::refresh_program(&start.home) {
         tracing::warn!("the installed hook program is not refreshed: {failure}");
@@ -102,16 +126,28 @@ fn config(start: &Start, port: u16) -> Result<Config, Failure> {
             "Put the key back, or move the folder of the store away to begin a new one",
         )
     })?;
+    let said = &start.settings.monitoring;
     Ok(Config {
         data_dir: start.home.monitor(port),
         key: Some(key),
         spools: vec![Spool { port, dir: start.home.spool(port) }],
         token: std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty()),
         insecure: start.insecure,
-        origins: Vec::new(),
-        localhost_origins: true,
-        hosts: Vec::new(),
-        file_contents: FileContents::OnRequest,
+        origins: said.cors.origins.iter().map(|origin| origin.0.clone()).collect(),
+        localhost_origins: said.cors.localhost,
+        hosts: said.allowed_hosts.clone(),
+        trusted_proxies: said.trusted_proxies.iter().map(|proxy| proxy.0).collect(),
+        path_prefix: said.path_prefix.clone(),
+        tls: start.tls.clone(),
+        connections_max: said.websocket.max_connections.0,
+        websocket: said.websocket.enabled,
+        metrics_every: said.metrics.enabled.then(|| Duration::from_secs_f64(said.metrics.interval.0)),
+        debug: debugs(),
+        file_contents: match said.privacy.file_contents {
+            settings::FileContents::Never => FileContents::Never,
+            settings::FileContents::OnRequest => FileContents::OnRequest,
+            settings::FileContents::Always => FileContents::Always,
+        },
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
@@ -160,6 +196,14 @@ fn explain(start: &Start, error: StartError) -> ServeFailure {
             &error,
             "Set CLAUDE_MPM_SOCKETIO_TOKEN to letters, digits and punctuation without spaces",
         ),
+        StartError::Tls { .. } => Failure::new(
+            FAILED,
+            &error,
+            "Name a certificate chain and its private key in PEM: --tls-cert and --tls-key, or monitoring.tls",
+        ),
+        StartError::PathPrefix(_) => {
+            Failure::new(FAILED, &error, "Set monitoring.path_prefix to a path such as /monitor")
+        }
         StartError::Store(_) => Failure::new(FAILED, &error, "See the path in the reason; nothing was changed"),
         StartError::Thread(_) | StartError::Random(_) | StartError::Interrupted => {
             Failure::new(FAILED, &error, "Close other programs and try again")
@@ -168,10 +212,21 @@ fn explain(start: &Start, error: StartError) -> ServeFailure {
     ServeFailure::Other(failure)
 }
 
-/// Logs go to stderr: warnings, or what `CLAUDE_MPM_LOG` asks for; everything with `CLAUDE_MPM_HOOK_DEBUG`.
-fn log_to_stderr() {
-    let debug = std::env::var("CLAUDE_MPM_HOOK_DEBUG").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
-    let default = if debug { "info,server=debug,socketio=debug,store=debug" } else { "warn" };
+/// Whether `CLAUDE_MPM_HOOK_DEBUG` asks for everything.
+fn debugs() -> bool {
+    std::env::var("CLAUDE_MPM_HOOK_DEBUG").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+/// Logs go to stderr: what `CLAUDE_MPM_LOG` asks for, else everything with `CLAUDE_MPM_HOOK_DEBUG`, else the level of the
+/// configuration, else warnings.
+fn log_to_stderr(level: Option<Level>) {
+    let default = match level {
+        _ if debugs() => "info,server=debug,socketio=debug,store=debug",
+        Some(Level::Debug) => "info,server=debug,socketio=debug,store=debug",
+        Some(Level::Info) => "info",
+        Some(Level::Error) => "error",
+        Some(Level::Warning) | None => "warn",
+    };
     let filter = EnvFilter::try_from_env("CLAUDE_MPM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // A second server in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()

@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::{self, HeaderValue};
 use serde_json::json;
 
 use crate::access;
@@ -13,11 +14,12 @@ pub(crate) struct Problem {
     code: &'static str,
     message: String,
     suggestion: Option<String>,
+    retry_after_s: Option<u64>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Problem {
-        Problem { status, code, message: message.into(), suggestion: None }
+        Problem { status, code, message: message.into(), suggestion: None, retry_after_s: None }
     }
 
     /// The way out.
@@ -30,6 +32,15 @@ impl Problem {
     pub(crate) fn token() -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", access::INVALID_TOKEN)
             .suggest("Bring it as `Authorization: Bearer <token>`; it is in CLAUDE_MPM_SOCKETIO_TOKEN of whoever started the monitor")
+    }
+
+    /// Too many wrong tokens came from that address.
+    pub(crate) fn too_many_attempts(wait_s: u64) -> Problem {
+        let message = access::Refused::TooOften(wait_s).message();
+        Problem {
+            retry_after_s: Some(wait_s),
+            ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
+        }
     }
 
     /// The request cannot be understood.
@@ -50,7 +61,11 @@ impl From<Problem> for Response {
         if let Some(suggestion) = problem.suggestion {
             error["suggestion"] = suggestion.into();
         }
-        (problem.status, super::json(json!({ "error": error }).to_string())).into_response()
+        let mut response = (problem.status, super::json(json!({ "error": error }).to_string())).into_response();
+        if let Some(seconds) = problem.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
+use event::bodies;
 use event::emitted;
 use event::event::{Fact, Source};
 use event::hook_input;
@@ -17,6 +18,7 @@ use crate::api::{self, problem::Problem};
 use crate::app::App;
 use crate::clock;
 use crate::config::FileContents;
+use crate::listener;
 
 /// Events in one body. A body of small events is bounded in bytes already; this bounds one commit.
 const EVENTS_MAX: usize = 10_000;
@@ -84,13 +86,24 @@ pub(crate) async fn record(app: &App, mut facts: Vec<Fact>) -> Result<Vec<u64>, 
 /// What every door does to a fact before it is told.
 pub(crate) fn prepare(app: &App, fact: &mut Fact) {
     enrich::complete(fact);
-    if app.config.file_contents == FileContents::Never {
-        fact.whole = None;
+    match app.config.file_contents {
+        FileContents::Never => fact.whole = None,
+        FileContents::OnRequest => {}
+        FileContents::Always => {
+            if let (Some(whole), Value::Object(data)) = (&fact.whole, &mut fact.data)
+                && bodies::fits(whole)
+            {
+                data.insert("content".to_owned(), whole.clone());
+            }
+        }
     }
 }
 
 fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
     let body = body.map_err(|rejection| {
+        if listener::is_slow(&rejection) {
+            return Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", rejection.body_text());
+        }
         let code =
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "body_too_large" } else { "body_unreadable" };
         Problem::new(rejection.status(), code, rejection.body_text())

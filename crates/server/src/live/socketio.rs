@@ -18,6 +18,7 @@ use super::{page, status};
 use crate::access::{self, Granted, Visitor};
 use crate::api::sessions;
 use crate::app::App;
+use crate::config::Config;
 use crate::hub::Published;
 use crate::hub::outbox::Next;
 use crate::ingest;
@@ -32,8 +33,14 @@ const EVENTS_AT_ONCE: usize = 256;
 const ROOM_BYTES_MAX: usize = 256;
 
 /// The Socket.IO server with all its namespaces declared.
-pub(crate) fn server(app: Weak<App>) -> Server {
-    let server = Server::new(socketio::Config::default(), Clients { app });
+pub(crate) fn server(app: Weak<App>, config: &Config) -> Server {
+    let limits = socketio::Config {
+        // One more gets in and is told `too many connections` by its namespace; the rest get 503.
+        connections_max: config.connections_max.saturating_add(1),
+        websocket: config.websocket,
+        ..socketio::Config::default()
+    };
+    let server = Server::new(limits, Clients { app });
     for namespace in NAMESPACES {
         server.declare_namespace(namespace);
     }
@@ -51,8 +58,9 @@ pub(crate) async fn request(
     if let Some(upgraded) = plain_upgrade(&request) {
         *request.uri_mut() = upgraded;
     }
-    let mut info = ConnectionInfo { remote: Some(visitor.peer), ..ConnectionInfo::default() };
+    let mut info = ConnectionInfo { remote: Some(visitor.peer), secure: visitor.secure, ..ConnectionInfo::default() };
     info.extensions.insert(granted);
+    info.extensions.insert(visitor);
     app.io.handle(request, info).await.into_response()
 }
 
@@ -125,11 +133,7 @@ struct Clients {
 impl Handler for Clients {
     fn connect(&self, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal> {
         let app = self.app.upgrade().ok_or_else(|| ConnectRefusal::new("the server is stopping"))?;
-        let granted = socket.handshake().extensions.get::<Granted>().is_some_and(|granted| granted.token);
-        let brought = auth.get("token").and_then(Value::as_str).is_some_and(|token| app.access.is_token(token));
-        if app.access.needs_token() && !granted && !brought {
-            return Err(ConnectRefusal::new(access::INVALID_TOKEN));
-        }
+        admit(&app, socket, auth)?;
         if socket.namespace() == "/" {
             for room in BROADCASTS {
                 socket.join(room);
@@ -191,6 +195,23 @@ impl Handler for Clients {
         let data = json!({ "address": handshake.remote, "reason": reason.as_str() });
         app.show(Kind::ClientDisconnected, data, &format!("A client disconnected: {reason}"));
     }
+}
+
+/// Whether a client may join: it brought the token, if one is needed, and there is a place for it.
+fn admit(app: &App, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal> {
+    let extensions = &socket.handshake().extensions;
+    let granted = extensions.get::<Granted>().is_some_and(|granted| granted.token);
+    if app.access.needs_token() && !granted {
+        let brought = auth.get("token").and_then(Value::as_str);
+        let (Some(brought), Some(visitor)) = (brought, extensions.get::<Visitor>()) else {
+            return Err(ConnectRefusal::new(access::INVALID_TOKEN));
+        };
+        app.access.admits(brought, visitor).map_err(|refused| ConnectRefusal::new(refused.message()))?;
+    }
+    if app.clients() > app.config.connections_max as u64 {
+        return Err(ConnectRefusal::new("too many connections"));
+    }
+    Ok(())
 }
 
 /// Narrows what a client of the default namespace gets; an empty or missing list gives everything back.

@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::clock;
 use crate::hub::outbox::Next;
 
-/// `metrics.interval`: how often status goes out when nothing changes.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How often status goes out where nobody wants it regularly: never, as far as anybody notices.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The payload of `status`, as the Socket.IO guide prints it, with our own fields after it.
 pub(crate) fn payload(app: &App) -> Value {
@@ -57,7 +57,7 @@ pub(crate) fn server_info_payload(app: &App) -> Value {
 /// Sends status to `/system` and `/` when a session's state changed, and regularly.
 pub(crate) async fn repeat(app: Arc<App>) {
     let mut cursor = app.hub.outbox.subscribe();
-    let mut interval = tokio::time::interval(INTERVAL);
+    let mut interval = tokio::time::interval(app.config.metrics_every.unwrap_or(NEVER));
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = None;
     loop {

@@ -24,9 +24,6 @@ use client::Client;
 /// The longest message that a client may send, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1_000_000;
 
-/// Clients at a time.
-const CLIENTS_MAX: u64 = 10_000;
-
 /// Bytes that may wait for one client before it reads no further; what then passes by is a gap.
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
@@ -52,7 +49,12 @@ pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -
     else {
         return Problem::token().into_response();
     };
-    if app.websocket_clients.load(Relaxed) >= CLIENTS_MAX {
+    if !app.config.websocket {
+        return Problem::new(StatusCode::NOT_FOUND, "websocket_disabled", "this monitor speaks no WebSocket")
+            .suggest("Set monitoring.websocket.enabled to true, or connect with Socket.IO and polling")
+            .into_response();
+    }
+    if app.clients() >= app.config.connections_max as u64 {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "too many connections")
             .into_response();
     }
@@ -60,20 +62,20 @@ pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -
         Ok(upgraded) => upgraded,
         Err(refused) => return refused.response().into_response(),
     };
-    let serving = Arc::clone(&app);
+    let (serving, peer) = (Arc::clone(&app), visitor.peer);
     app.tasks.spawn(async move {
         serving.websocket_clients.fetch_add(1, Relaxed);
-        if let Err(error) = serve(&serving, upgrade, granted).await {
-            debug!("raw WebSocket client {}: {error}", visitor.peer);
+        if let Err(error) = serve(&serving, upgrade, granted, visitor).await {
+            debug!("raw WebSocket client {peer}: {error}");
         }
         serving.websocket_clients.fetch_sub(1, Relaxed);
     });
     response.into_response()
 }
 
-async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted) -> Result<(), Error> {
+async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visitor) -> Result<(), Error> {
     let (mut reader, mut writer) = upgrade.open(MESSAGE_BYTES_MAX).await?;
-    let mut client = Client::new(granted.token);
+    let mut client = Client::new(granted.token, visitor);
     // A client that wants nothing yet must not keep what others have read.
     let mut cursor = None;
     let mut heard_at = Instant::now();
@@ -100,8 +102,8 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted) -> Result<(),
                         for answer in client.take(app, &text) {
                             writer.text(&answer);
                         }
-                        if client.is_refused() {
-                            writer.close(code::POLICY, access::INVALID_TOKEN);
+                        if let Some(reason) = client.refused() {
+                            writer.close(code::POLICY, reason);
                             let _ = tokio::time::timeout(Duration::from_secs(1), writer.flush()).await;
                             return Ok(());
                         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use socketio::websocket::{Opcode, server_frame};
 
 use super::{cut_frame, text_frame};
-use crate::access;
+use crate::access::{self, Visitor};
 use crate::api::sessions;
 use crate::app::App;
 use crate::clock;
@@ -28,7 +28,9 @@ const CHANNELS_MAX: usize = 256;
 /// The state of one connection.
 pub(super) struct Client {
     authenticated: bool,
-    refused: bool,
+    /// Why it is let go.
+    refused: Option<&'static str>,
+    visitor: Visitor,
     /// Channels, with `*` at the end for all that begin so.
     channels: Vec<String>,
     /// Names of the default namespace's events, asked for in the form `{"event": "subscribe"}`.
@@ -55,16 +57,16 @@ fn done(command: &str, more: Value) -> String {
 }
 
 impl Client {
-    pub(super) fn new(authenticated: bool) -> Client {
-        Client { authenticated, refused: false, channels: Vec::new(), broadcasts: Vec::new(), last_seq: 0 }
+    pub(super) fn new(authenticated: bool, visitor: Visitor) -> Client {
+        Client { authenticated, refused: None, visitor, channels: Vec::new(), broadcasts: Vec::new(), last_seq: 0 }
     }
 
     pub(super) fn is_authenticated(&self) -> bool {
         self.authenticated
     }
 
-    /// Whether it brought a wrong token, or asked for something without one.
-    pub(super) fn is_refused(&self) -> bool {
+    /// Set when it brought a wrong token, or asked for something without one.
+    pub(super) fn refused(&self) -> Option<&'static str> {
         self.refused
     }
 
@@ -92,7 +94,7 @@ impl Client {
             return self.authenticate(app, text("token").unwrap_or_default());
         }
         if !self.authenticated {
-            self.refused = true;
+            self.refused = Some(access::INVALID_TOKEN);
             return vec![error(access::INVALID_TOKEN, Some(command))];
         }
         match (text("command"), text("event")) {
@@ -143,9 +145,9 @@ impl Client {
     }
 
     fn authenticate(&mut self, app: &App, token: &str) -> Vec<String> {
-        if !app.access.is_token(token) {
-            self.refused = true;
-            return vec![error(access::INVALID_TOKEN, Some("auth"))];
+        if let Err(refused) = app.access.admits(token, &self.visitor) {
+            self.refused = Some(refused.message());
+            return vec![error(refused.message(), Some("auth"))];
         }
         self.authenticated = true;
         vec![done("auth", json!({})), hello(app)]
