@@ -37,6 +37,8 @@ pub(crate) struct App {
     pub(crate) requests: AtomicU64,
     /// Clients of the raw WebSocket API now.
     pub(crate) websocket_clients: AtomicU64,
+    /// Clients of Server-Sent Events now.
+    pub(crate) streams: AtomicU64,
     /// Tasks that serve one client or one event, waited for at shutdown.
     pub(crate) tasks: TaskTracker,
     /// Tells those tasks to end.
@@ -66,6 +68,7 @@ impl App {
             stopping: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             websocket_clients: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
         })
@@ -79,7 +82,7 @@ impl App {
     /// Live clients now.
     pub(crate) fn clients(&self) -> u64 {
         let io = self.io.stats();
-        io.polling_now + io.websocket_now + self.websocket_clients.load(Relaxed)
+        io.polling_now + io.websocket_now + self.websocket_clients.load(Relaxed) + self.streams.load(Relaxed)
     }
 
     /// Records that the server is there.

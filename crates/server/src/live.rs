@@ -1,8 +1,10 @@
 //! The ways out: one file each. Every forwarder reads the outbox at its own pace (I4).
 
 pub(crate) mod page;
+pub(crate) mod replay;
 pub(crate) mod socketio;
 pub(crate) mod status;
+pub(crate) mod stream;
 pub(crate) mod websocket;
 
 use std::sync::Arc;

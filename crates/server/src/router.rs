@@ -36,6 +36,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
+        .route("/api/v1/stream", get(live::stream::answer))
         .merge(otlp())
         .fallback(page::file)
         .method_not_allowed_fallback(method_not_allowed)

@@ -33,6 +33,8 @@ pub struct PageQuery {
     pub direction: Direction,
     /// Events wanted, at least 1.
     pub limit: usize,
+    /// Bytes of events after which a page is full: the last one may go beyond.
+    pub bytes_max: usize,
     /// Kinds, as `tool_call.finished`.
     pub kinds: Vec<String>,
     /// Namespaces, as `/hook`.
@@ -59,6 +61,7 @@ impl PageQuery {
         PageQuery {
             direction,
             limit,
+            bytes_max: usize::MAX,
             kinds: Vec::new(),
             namespaces: Vec::new(),
             sessions: Vec::new(),
@@ -167,6 +170,7 @@ fn read_file(
     matches: &mut dyn FnMut(&[u8]) -> bool,
 ) -> Result<(Scan, u64), StoreError> {
     let mut last = 0;
+    let mut bytes: usize = page.events.iter().map(Bytes::len).sum();
     let scan = folder.read(file, |opened| {
         let connection = &opened.connection;
         let reading = file.sql("reading");
@@ -174,10 +178,11 @@ fn read_file(
         let mut visit = |head: &Head| {
             let json = reader::payload(opened, file, Payload::Body, head.seq)?;
             if let Some(json) = json.filter(|json| matches(json)) {
+                bytes += json.len();
                 page.events.push(json);
                 last = head.seq;
             }
-            let is_full = page.events.len() >= query.limit.max(1);
+            let is_full = page.events.len() >= query.limit.max(1) || bytes >= query.bytes_max;
             Ok::<_, Failure>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         let scan = heads::scan(connection, &filter, range, newest_first, Some(query.deadline), &mut visit);

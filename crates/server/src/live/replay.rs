@@ -1,0 +1,242 @@
+//! Events from a number on: first what is stored, then what comes, without a hole and without a double (I5).
+//!
+//! Every way out that lets clients say since when uses this. A [`Follower`] is asked for its next step for as long as
+//! its client wants:
+//!
+//! ```text
+//! let mut follower = Follower::new(&app, since, Arc::new(filter));
+//! loop {
+//!     match follower.next().await {
+//!         Step::Events(events) => …         // in order; each number once
+//!         Step::Gap { from, to, reason } => …   // tell it to the client: the store does not have these (any more)
+//!         Step::Live => …                   // all that is stored was told
+//!         Step::Closed => return,           // the server stops
+//!     }
+//! }
+//! ```
+//!
+//! * `since` is exclusive: 0 is everything, `app.hub.state().seq` is nothing but what comes.
+//! * [`Follower::next`] may be dropped in the middle (`select!`) without losing anything. While it reads the store it does
+//!   not look at the server's end: select on `app.stopped` besides, as long as [`Follower::is_live`] is false.
+//! * It is asked at the client's pace. One that is too slow for the outbox is not given a gap but sent back to the store;
+//!   [`Step::Live`] comes again when it has caught up. While a client takes nothing, [`Follower::wait_in_store`] lets the
+//!   outbox go, so that nothing is kept for it.
+//! * What is not kept (no `seq`) is told while live, and never again.
+//! * Events from the store come without their room and without what was withheld, as history shows them.
+//! * Whoever has its own loop over the outbox takes [`Follower::into_live`] after the first [`Step::Live`].
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use event::filter::Filter;
+use event::wire::history;
+use store::{Direction, PageQuery, Reader, StoreError};
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use crate::app::App;
+use crate::hub::outbox::{Cursor, Next};
+use crate::hub::{Hub, Published};
+
+/// Events read from the store at a time.
+const PAGE_EVENTS_MAX: usize = 512;
+
+/// Bytes of events read from the store at a time: what waits in memory for one client that catches up.
+const PAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a filter may look for wanted events before others get their turn.
+const PAGE_TIME_MAX: Duration = Duration::from_millis(200);
+
+/// Events read from the outbox at a time.
+const LIVE_EVENTS_MAX: usize = 64;
+
+/// Followers that read the store at a time: after a restart all come back at once, and requests want to read, too.
+static READERS: Semaphore = Semaphore::const_new(3);
+
+/// One client's way through the events.
+pub(crate) struct Follower {
+    hub: Arc<Hub>,
+    reader: Reader,
+    filter: Arc<Filter>,
+    /// Events up to this number were told, or are not wanted, or cannot be had.
+    seq: u64,
+    place: Place,
+}
+
+/// Where a follower reads.
+enum Place {
+    /// In the store, far from its end as far as it knows.
+    Stored,
+    /// Near the end: the outbox keeps what comes, and the store still has to be read up to a number.
+    Joined { cursor: Cursor, stored_to: u64 },
+    /// From the outbox alone.
+    Live(Cursor),
+}
+
+/// What a follower comes to next.
+pub(crate) enum Step {
+    /// Wanted events, at least one, in order.
+    Events(Vec<Arc<Published>>),
+    /// Events that are not to be had; both numbers are inclusive.
+    Gap { from: u64, to: u64, reason: String },
+    /// Everything stored was told; what follows has just happened.
+    Live,
+    /// The server stops.
+    Closed,
+}
+
+/// What a look into the store found.
+enum Found {
+    /// The events before this number are gone.
+    RemovedBefore(u64),
+    /// Some events; everything up to `seq` was looked at, and `at_end` says that there was no more.
+    Page { events: Vec<Arc<Published>>, seq: u64, at_end: bool },
+}
+
+impl Follower {
+    /// Follows what comes after number `since`.
+    pub(crate) fn new(app: &App, since: u64, filter: Arc<Filter>) -> Follower {
+        let hub = Arc::clone(&app.hub);
+        Follower { hub, reader: app.reader.clone(), filter, seq: since, place: Place::Stored }
+    }
+
+    /// The highest number that was told or passed over: where to go on from later.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Whether it has caught up.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.place, Place::Live(_))
+    }
+
+    /// Lets the outbox go: what comes meanwhile is read from the store later.
+    pub(crate) fn wait_in_store(&mut self) {
+        self.place = Place::Stored;
+    }
+
+    /// A live follower's place in the outbox, and the number up to which everything was told: skip what is not above it.
+    #[expect(dead_code, reason = "for ways out with a loop of their own")]
+    pub(crate) fn into_live(self) -> Option<(Cursor, u64)> {
+        match self.place {
+            Place::Live(cursor) => Some((cursor, self.seq)),
+            Place::Stored | Place::Joined { .. } => None,
+        }
+    }
+
+    /// Waits for the next step. Safe to drop in the middle.
+    pub(crate) async fn next(&mut self) -> Step {
+        loop {
+            match &mut self.place {
+                Place::Live(cursor) => match self.hub.outbox.next(cursor, LIVE_EVENTS_MAX).await {
+                    Next::Closed => return Step::Closed,
+                    Next::Events { lost, .. } if lost > 0 => self.place = Place::Stored,
+                    Next::Events { events, .. } => {
+                        let wanted = self.fresh(events);
+                        if !wanted.is_empty() {
+                            return Step::Events(wanted);
+                        }
+                        // Filtering is work; others on this thread get their turn.
+                        tokio::task::yield_now().await;
+                    }
+                },
+                Place::Joined { stored_to, .. } if self.seq >= *stored_to => {
+                    if let Place::Joined { cursor, .. } = std::mem::replace(&mut self.place, Place::Stored) {
+                        self.place = Place::Live(cursor);
+                    }
+                    return Step::Live;
+                }
+                Place::Stored | Place::Joined { .. } => {
+                    if let Some(step) = self.read_on().await {
+                        return step;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Of live events those that were not read from the store before, and are wanted.
+    fn fresh(&mut self, events: Vec<Arc<Published>>) -> Vec<Arc<Published>> {
+        let mut wanted = Vec::with_capacity(events.len());
+        for published in events {
+            match published.event.seq {
+                Some(seq) if seq <= self.seq => continue,
+                Some(seq) => self.seq = seq,
+                None => {}
+            }
+            if self.filter.wants_json(&published.json) {
+                wanted.push(published);
+            }
+        }
+        wanted
+    }
+
+    /// Reads one page of the store; `None` when nothing in it is wanted.
+    async fn read_on(&mut self) -> Option<Step> {
+        match self.look().await {
+            Ok(Found::RemovedBefore(first)) => {
+                let from = std::mem::replace(&mut self.seq, first - 1) + 1;
+                let reason = "they have been removed from the store".to_owned();
+                Some(Step::Gap { from, to: first - 1, reason })
+            }
+            Ok(Found::Page { events, seq, at_end }) => {
+                self.seq = self.seq.max(seq);
+                if at_end {
+                    self.join();
+                }
+                (!events.is_empty()).then_some(Step::Events(events))
+            }
+            Err(reason) => {
+                warn!("reading events after {} for a client: {reason}", self.seq);
+                let (from, to) = (self.seq + 1, self.reader.seq_last());
+                self.seq = self.seq.max(to);
+                self.join();
+                (from <= to).then_some(Step::Gap { from, to, reason })
+            }
+        }
+    }
+
+    /// Subscribes first, and looks then how far the store has to be read: what is stored later is published later.
+    fn join(&mut self) {
+        if let Place::Stored = self.place {
+            let cursor = self.hub.outbox.subscribe();
+            self.place = Place::Joined { cursor, stored_to: self.reader.seq_last() };
+        }
+    }
+
+    async fn look(&self) -> Result<Found, String> {
+        let _reading = READERS.acquire().await;
+        let (reader, filter, after) = (self.reader.clone(), Arc::clone(&self.filter), self.seq);
+        match tokio::task::spawn_blocking(move || look(&reader, &filter, after)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the server is stopping".to_owned()),
+        }
+    }
+}
+
+fn look(reader: &Reader, filter: &Filter, after: u64) -> Result<Found, StoreError> {
+    let first = reader.seq_first();
+    if after.saturating_add(1) < first {
+        return Ok(Found::RemovedBefore(first));
+    }
+    // What is committed from here on may or may not be in the page; its own number tells.
+    let last = reader.seq_last();
+    let mut query = PageQuery::new(Direction::Oldest { after }, PAGE_EVENTS_MAX, Instant::now() + PAGE_TIME_MAX);
+    query.bytes_max = PAGE_BYTES_MAX;
+    let page = reader.page(&query, &mut |json| filter.wants_json(json))?;
+    let events: Vec<_> = page.events.into_iter().filter_map(published).collect();
+    let told = events.last().and_then(|published| published.event.seq).unwrap_or(0);
+    Ok(Found::Page { events, seq: page.next.unwrap_or(last.max(told)), at_end: page.next.is_none() })
+}
+
+fn published(json: Bytes) -> Option<Arc<Published>> {
+    match history::read(&json) {
+        Ok(event) => Some(Arc::new(Published { event, json, frame: OnceLock::new() })),
+        Err(error) => {
+            warn!("an event in the store cannot be read: {error}");
+            None
+        }
+    }
+}
