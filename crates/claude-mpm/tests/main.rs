@@ -9,6 +9,7 @@
 
 mod access;
 mod claude;
+mod configuration;
 mod contract;
 mod disk;
 mod documents;
@@ -16,5 +17,7 @@ mod doors;
 mod kill;
 mod launcher;
 mod otlp;
+mod raw;
 mod spool;
 mod support;
+mod tls;

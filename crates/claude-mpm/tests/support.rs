@@ -69,6 +69,8 @@ impl Home {
 pub(crate) struct Monitor {
     process: Child,
     pub(crate) port: u16,
+    /// What it said when it was ready.
+    pub(crate) said: String,
 }
 
 impl Monitor {
@@ -76,15 +78,17 @@ impl Monitor {
     pub(crate) fn start(mut command: Command) -> Monitor {
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         // From here on it is killed when anything fails.
-        let mut monitor = Monitor { process, port: 0 };
+        let mut monitor = Monitor { process, port: 0, said: String::new() };
         let lines = lines_of(monitor.process.stdout.take().unwrap());
         let deadline = Instant::now() + DEADLINE;
         while monitor.port == 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = lines.recv_timeout(left).expect("the monitor says where it serves");
-            if let Some(port) = line.trim().strip_prefix("- Server URL: http://localhost:") {
-                monitor.port = port.parse().unwrap();
+            if let Some(url) = line.trim().strip_prefix("- Server URL: ") {
+                monitor.port = url.rsplit_once(':').unwrap().1.parse().unwrap();
             }
+            monitor.said.push_str(&line);
+            monitor.said.push('\n');
         }
         monitor
     }
@@ -250,6 +254,11 @@ impl Follower {
     /// Waits for an event of this name.
     pub(crate) fn event(&mut self, namespace: &str, event: &str) -> Value {
         self.wait(&format!("{namespace} {event}"), |said| said["namespace"] == namespace && said["event"] == event)
+    }
+
+    /// Takes what has come meanwhile.
+    pub(crate) fn poll(&mut self) {
+        self.seen.extend(self.lines.try_iter().filter_map(|line| serde_json::from_str(&line).ok()));
     }
 
     /// All lines so far.

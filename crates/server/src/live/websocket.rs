@@ -18,13 +18,13 @@ use tracing::debug;
 use crate::access::{self, Granted, Visitor};
 use crate::api::problem::Problem;
 use crate::app::App;
-use crate::hub::outbox::{Cursor, Next};
+use crate::live::replay::{Follower, Step};
 use client::Client;
 
 /// The longest message that a client may send, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1_000_000;
 
-/// Bytes that may wait for one client before it reads no further; what then passes by is a gap.
+/// Bytes that may wait for one client before it reads no further; what then passes by is read from the store later.
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 /// A client that takes no byte for so long is let go.
@@ -38,9 +38,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// How long a client has to bring the token.
 const AUTH_MAX: Duration = Duration::from_secs(45);
-
-/// Events read from the outbox at a time.
-const EVENTS_AT_ONCE: usize = 64;
 
 /// Answers an upgrade at `/` or `/ws`.
 pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -> Response {
@@ -77,7 +74,7 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visi
     let (mut reader, mut writer) = upgrade.open(MESSAGE_BYTES_MAX).await?;
     let mut client = Client::new(granted.token, visitor);
     // A client that wants nothing yet must not keep what others have read.
-    let mut cursor = None;
+    let mut follower: Option<Follower> = None;
     let mut heard_at = Instant::now();
     let joined_at = Instant::now();
     let mut interval = tokio::time::interval_at(joined_at + PING_EVERY, PING_EVERY);
@@ -85,9 +82,7 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visi
         writer.text(&client::hello(app));
     }
     loop {
-        if client.is_subscribed() != cursor.is_some() {
-            cursor = client.is_subscribed().then(|| app.hub.outbox.subscribe());
-        }
+        client.follow(app, &mut follower);
         let has_room = writer.waiting_bytes() < WAITING_BYTES_MAX;
         tokio::select! {
             () = app.stopped.cancelled() => {
@@ -125,18 +120,21 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visi
                     }
                 }
             }
-            next = next_events(app, cursor.as_mut()), if has_room => {
-                let Next::Events { events, lost } = next else { continue };
-                if lost > 0 {
-                    let to = events.iter().find_map(|published| published.event.seq).map_or(0, |seq| seq - 1);
-                    writer.push(text_frame(&client.gap(lost, to)));
-                }
-                for published in &events {
-                    for frame in client.frames(app, published) {
+            step = next_step(follower.as_mut()), if has_room => match step {
+                Step::Events(events) => {
+                    for frame in events.iter().flat_map(|published| client.frames(app, published)) {
                         writer.push(frame);
                     }
                 }
-            }
+                Step::Gap { from, to, reason } => writer.text(&client::gap(from, to, &reason)),
+                Step::Live => {
+                    if let Some(told) = client.caught_up(follower.as_ref().map_or(0, Follower::seq)) {
+                        writer.text(&told);
+                    }
+                }
+                // The server stops, and the next turn says so.
+                Step::Closed => follower = None,
+            },
             flushed = writer.flush(), if !writer.is_empty() => flushed?,
             _ = interval.tick() => {
                 if !client.is_authenticated() && joined_at.elapsed() > AUTH_MAX {
@@ -148,15 +146,18 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visi
                 if stalled || heard_at.elapsed() > SILENCE_MAX {
                     return Err(Error::Ended);
                 }
+                if let Some(follower) = follower.as_mut().filter(|_| !has_room) {
+                    follower.wait_in_store();
+                }
                 writer.ping(b"");
             }
         }
     }
 }
 
-async fn next_events(app: &App, cursor: Option<&mut Cursor>) -> Next {
-    match cursor {
-        Some(cursor) => app.hub.outbox.next(cursor, EVENTS_AT_ONCE).await,
+async fn next_step(follower: Option<&mut Follower>) -> Step {
+    match follower {
+        Some(follower) => follower.next().await,
         None => std::future::pending().await,
     }
 }

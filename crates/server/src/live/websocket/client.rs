@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use event::emitted;
 use event::event::Source;
+use event::filter::Filter;
 use event::wire::websocket as wire;
 use serde_json::{Value, json};
 use socketio::websocket::{Opcode, server_frame};
@@ -17,6 +18,7 @@ use crate::app::App;
 use crate::clock;
 use crate::hub::Published;
 use crate::ingest::http;
+use crate::live::replay::Follower;
 use crate::live::{page, status};
 
 /// Frames stay below 1 MiB, so that clients with the usual limit (1 MiB in Python's `websockets`) take them.
@@ -35,12 +37,30 @@ pub(super) struct Client {
     channels: Vec<String>,
     /// Names of the default namespace's events, asked for in the form `{"event": "subscribe"}`.
     broadcasts: Vec<String>,
-    last_seq: u64,
+    /// Which events of those channels.
+    filter: Arc<Filter>,
+    /// What it asked for and does not have yet.
+    wish: Option<Wish>,
+    /// Whether it wants to be told when it has everything stored.
+    catches_up: bool,
+}
+
+/// A change of what is followed.
+enum Wish {
+    /// From where it is now, with another filter.
+    Filtered,
+    /// What comes after this number.
+    Since(u64),
 }
 
 /// The first frame of a connection that may read.
 pub(super) fn hello(app: &App) -> String {
     json!({ "type": "hello", "data": page::hello(app) }).to_string()
+}
+
+/// What a client is told of events that are not to be had; both numbers are inclusive.
+pub(super) fn gap(from: u64, to: u64, reason: &str) -> String {
+    json!({ "type": "gap", "data": { "from": from, "to": to, "reason": reason } }).to_string()
 }
 
 /// What a client is told that did something wrong.
@@ -58,7 +78,16 @@ fn done(command: &str, more: Value) -> String {
 
 impl Client {
     pub(super) fn new(authenticated: bool, visitor: Visitor) -> Client {
-        Client { authenticated, refused: None, visitor, channels: Vec::new(), broadcasts: Vec::new(), last_seq: 0 }
+        Client {
+            authenticated,
+            refused: None,
+            visitor,
+            channels: Vec::new(),
+            broadcasts: Vec::new(),
+            filter: Arc::default(),
+            wish: None,
+            catches_up: false,
+        }
     }
 
     pub(super) fn is_authenticated(&self) -> bool {
@@ -70,15 +99,28 @@ impl Client {
         self.refused
     }
 
-    pub(super) fn is_subscribed(&self) -> bool {
+    fn is_subscribed(&self) -> bool {
         !self.channels.is_empty() || !self.broadcasts.is_empty()
     }
 
-    /// What passed by while the client was too slow.
-    pub(super) fn gap(&self, lost: u64, to: u64) -> Value {
-        let from = self.last_seq + 1;
-        let data = json!({ "from": from, "to": to.max(from), "events": lost, "reason": "this client was too slow" });
-        json!({ "type": "gap", "data": data })
+    /// Makes `follower` what the client asked for.
+    pub(super) fn follow(&mut self, app: &App, follower: &mut Option<Follower>) {
+        if !self.is_subscribed() {
+            *follower = None;
+            return;
+        }
+        let since = match (self.wish.take(), &follower) {
+            (None, Some(_)) => return,
+            (Some(Wish::Since(seq)), _) => seq,
+            (Some(Wish::Filtered), Some(follower)) => follower.seq(),
+            (Some(Wish::Filtered) | None, None) => app.hub.state().seq,
+        };
+        *follower = Some(Follower::new(app, since, Arc::clone(&self.filter)));
+    }
+
+    /// What it is told once it has all that is stored, if it asked for that; `seq` is the last of it.
+    pub(super) fn caught_up(&mut self, seq: u64) -> Option<String> {
+        std::mem::take(&mut self.catches_up).then(|| json!({ "type": "caught_up", "data": { "seq": seq } }).to_string())
     }
 
     /// Takes what it says; returns the answers.
@@ -97,8 +139,12 @@ impl Client {
             self.refused = Some(access::INVALID_TOKEN);
             return vec![error(access::INVALID_TOKEN, Some(command))];
         }
+        if let Some(port) = said.get("port").or(said.get("websocket_port")).filter(|port| **port != json!(app.port)) {
+            let message = format!("this is the monitor of port {}; connect to port {port} for its sessions", app.port);
+            return vec![error(&message, Some(command))];
+        }
         match (text("command"), text("event")) {
-            (Some("subscribe"), _) => self.subscribe(&said),
+            (Some("subscribe"), _) => self.subscribe(app, &said),
             (Some("unsubscribe"), _) => self.unsubscribe(&said),
             (Some("get_status"), _) => {
                 vec![json!({ "type": "system.status", "data": status::payload(app) }).to_string()]
@@ -108,7 +154,7 @@ impl Client {
             }
             (Some("ping"), _) => vec![json!({ "type": "pong", "data": { "server_time": clock::now() } }).to_string()],
             (Some("emit"), _) => self.emit(app, &said),
-            (None, Some("subscribe")) => self.subscribe_broadcasts(&said),
+            (None, Some("subscribe")) => self.subscribe_broadcasts(app, &said),
             (Some(other), _) => vec![error(
                 &format!(
                     "{other:?} is no command; there are subscribe, unsubscribe, auth, emit, get_status, get_state and ping"
@@ -122,7 +168,6 @@ impl Client {
     /// The frames of an event for this client: none, one, or one of each kind it asked for.
     pub(super) fn frames(&mut self, app: &App, published: &Published) -> Vec<Bytes> {
         let event = &published.event;
-        self.last_seq = event.seq.unwrap_or(self.last_seq);
         let mut frames = Vec::new();
         let channel = wire::channel(&event.fact);
         if self.channels.iter().any(|wanted| wire::is_wanted(wanted, &channel)) {
@@ -153,19 +198,57 @@ impl Client {
         vec![done("auth", json!({})), hello(app)]
     }
 
-    fn subscribe(&mut self, said: &Value) -> Vec<String> {
+    fn subscribe(&mut self, app: &App, said: &Value) -> Vec<String> {
         let Some(wanted) = names(said.get("channels")) else {
             return vec![error(
                 "\"channels\" must be a list of names such as \"session.start\", \"hook.*\" or \"*\"",
                 Some("subscribe"),
             )];
         };
+        let new = wanted.iter().filter(|channel| !self.channels.contains(channel)).count();
+        if self.channels.len() + new > CHANNELS_MAX {
+            return vec![error(&format!("a client has at most {CHANNELS_MAX} channels"), Some("subscribe"))];
+        }
+        if let Err(refused) = self.narrow(app, said) {
+            return vec![error(&refused, Some("subscribe"))];
+        }
         for channel in wanted {
-            if self.channels.len() < CHANNELS_MAX && !self.channels.contains(&channel) {
+            if !self.channels.contains(&channel) {
                 self.channels.push(channel);
             }
         }
         vec![done("subscribe", json!({ "channels": self.channels }))]
+    }
+
+    /// Takes a query (`q`) and from which event on (`since`), both optional.
+    fn narrow(&mut self, app: &App, said: &Value) -> Result<(), String> {
+        let filter = match said.get("q").or(said.get("filter")) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(query)) => Some(Filter::parse(query, clock::now()).map_err(|error| error.to_string())?),
+            Some(_) => return Err("\"q\" must be a query such as \"tool:Bash is:error\"".to_owned()),
+        };
+        let last = app.hub.state().seq;
+        let since = match said.get("since") {
+            None | Some(Value::Null) => None,
+            Some(since) => {
+                let number = since.as_u64().or_else(|| since.as_str()?.parse().ok());
+                Some(number.ok_or("\"since\" must be the number of an event; 0 is before the first")?)
+            }
+        };
+        if let Some(since) = since.filter(|since| *since > last) {
+            return Err(format!(
+                "there is no event {since} yet, the newest is {last}; is this another monitor's number?"
+            ));
+        }
+        if let Some(filter) = filter {
+            self.filter = Arc::new(filter);
+            self.wish = Some(Wish::Filtered);
+        }
+        if let Some(since) = since {
+            self.wish = Some(Wish::Since(since));
+            self.catches_up = true;
+        }
+        Ok(())
     }
 
     fn unsubscribe(&mut self, said: &Value) -> Vec<String> {
@@ -174,8 +257,12 @@ impl Client {
         vec![done("unsubscribe", json!({ "channels": self.channels }))]
     }
 
-    fn subscribe_broadcasts(&mut self, said: &Value) -> Vec<String> {
-        let wanted = said.get("data").and_then(|data| names(data.get("events")));
+    fn subscribe_broadcasts(&mut self, app: &App, said: &Value) -> Vec<String> {
+        let data = said.get("data").unwrap_or(&Value::Null);
+        if let Err(refused) = self.narrow(app, data) {
+            return vec![error(&refused, Some("subscribe"))];
+        }
+        let wanted = names(data.get("events"));
         self.broadcasts = wanted.filter(|names| !names.is_empty()).unwrap_or_else(|| vec!["*".to_owned()]);
         self.broadcasts.truncate(CHANNELS_MAX);
         vec![done("subscribe", json!({ "events": self.broadcasts }))]
