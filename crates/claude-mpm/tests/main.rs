@@ -19,5 +19,6 @@ mod launcher;
 mod otlp;
 mod raw;
 mod spool;
+mod stream;
 mod support;
 mod tls;

@@ -38,6 +38,23 @@ fn pages_follow_each_other_without_hole_or_overlap_in_both_directions() {
 }
 
 #[test]
+fn a_page_is_full_by_its_bytes_too_and_says_where_to_go_on() {
+    let scratch = Scratch::new();
+    let store = filled(&scratch);
+    let reader = store.reader();
+    let query = |bytes_max| PageQuery { bytes_max, ..oldest(5_000) };
+
+    let some = page(&reader, &query(4_096));
+    let bytes: usize = some.events.iter().map(|event| event.len()).sum();
+    let last = some.events.last().unwrap().len();
+    assert!(bytes >= 4_096 && bytes - last < 4_096, "{bytes} bytes, the last event {last}");
+    assert_eq!(some.next, Some(some.events.len() as u64));
+    // Not even one event fits, and it goes on all the same.
+    assert_eq!(numbers(&page(&reader, &query(1))), [1]);
+    assert_eq!(all_numbers(&reader, &query(10_000)), (1..=EVENTS).collect::<Vec<_>>());
+}
+
+#[test]
 fn every_filter_gives_what_looking_at_each_event_gives() {
     let scratch = Scratch::new();
     let store = filled(&scratch);

@@ -97,8 +97,11 @@ enum Found {
 impl Follower {
     /// Follows what comes after number `since`.
     pub(crate) fn new(app: &App, since: u64, filter: Arc<Filter>) -> Follower {
-        let hub = Arc::clone(&app.hub);
-        Follower { hub, reader: app.reader.clone(), filter, seq: since, place: Place::Stored }
+        Follower::of(Arc::clone(&app.hub), app.reader.clone(), since, filter)
+    }
+
+    fn of(hub: Arc<Hub>, reader: Reader, since: u64, filter: Arc<Filter>) -> Follower {
+        Follower { hub, reader, filter, seq: since, place: Place::Stored }
     }
 
     /// The highest number that was told or passed over: where to go on from later.
@@ -117,7 +120,7 @@ impl Follower {
     }
 
     /// A live follower's place in the outbox, and the number up to which everything was told: skip what is not above it.
-    #[expect(dead_code, reason = "for ways out with a loop of their own")]
+    #[allow(dead_code, reason = "for ways out with a loop of their own")]
     pub(crate) fn into_live(self) -> Option<(Cursor, u64)> {
         match self.place {
             Place::Live(cursor) => Some((cursor, self.seq)),
@@ -238,5 +241,121 @@ fn published(json: Bytes) -> Option<Arc<Published>> {
             warn!("an event in the store cannot be read: {error}");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use event::event::{Event, Fact, Source, Time};
+    use event::vocabulary::Kind;
+    use serde_json::json;
+    use store::{Batch, Options, Record, Store};
+
+    use super::*;
+    use crate::hub::State;
+
+    const DAY_MS: i64 = 86_400_000;
+    const NOW_MS: i64 = 1_795_000_000_000;
+
+    fn open(dir: &Path) -> Store {
+        Store::open(dir, None, Options { encrypted: false, ..Options::default() }, NOW_MS).unwrap()
+    }
+
+    fn made(seq: Option<u64>, bytes: usize) -> Arc<Published> {
+        let fact =
+            Fact::new(Kind::LogMessage, Time::from_ms(NOW_MS), Source::Emit, json!({ "fill": "x".repeat(bytes) }));
+        Arc::new(Published::new(Event { seq, recorded_at: Time::from_ms(NOW_MS), fact }))
+    }
+
+    /// Stores `count` events of a day.
+    fn store_some(store: &mut Store, day: i64, count: u64, bytes: usize) -> Vec<Arc<Published>> {
+        let events: Vec<_> = (store.next_seq()..).take(count as usize).map(|seq| made(Some(seq), bytes)).collect();
+        let records = events.iter().map(|published| Record {
+            seq: published.event.seq.unwrap(),
+            kind: "log.message".into(),
+            json: published.json.clone(),
+            ..Record::default()
+        });
+        store.write(&Batch { records: records.collect(), ..Batch::default() }, NOW_MS + day * DAY_MS).unwrap();
+        events
+    }
+
+    fn follower(store: &Store, since: u64) -> Follower {
+        let hub = Arc::new(Hub::new("epoch".to_owned(), "instance".to_owned(), State::default()));
+        Follower::of(hub, store.reader(), since, Arc::new(Filter::default()))
+    }
+
+    /// Steps until it is live or has more to wait for: numbers, and gaps as the negative of their ends.
+    async fn told(follower: &mut Follower) -> Vec<i64> {
+        let mut told = Vec::new();
+        loop {
+            match follower.next().await {
+                Step::Events(events) => {
+                    told.extend(events.iter().map(|event| event.event.seq.map_or(0, |seq| seq as i64)))
+                }
+                Step::Gap { from, to, .. } => told.extend([-(from as i64), -(to as i64)]),
+                Step::Live | Step::Closed => return told,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_been_removed_from_the_store_is_a_gap_and_the_rest_follows() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut store = open(temp.path());
+        store_some(&mut store, 0, 10, 10);
+        store_some(&mut store, 1, 10, 10);
+        store.close().unwrap();
+        let mut days: Vec<_> = std::fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        days.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with("events-"));
+        days.sort();
+        std::fs::remove_file(&days[0]).unwrap();
+        let store = open(temp.path());
+
+        assert_eq!(told(&mut follower(&store, 3)).await, [vec![-4, -10], (11..=20).collect()].concat());
+        assert_eq!(told(&mut follower(&store, 10)).await, (11..=20).collect::<Vec<_>>());
+        assert_eq!(told(&mut follower(&store, 20)).await, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_is_published_between_subscribing_and_reading_is_told_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut store = open(temp.path());
+        store_some(&mut store, 0, 5, 10);
+        let mut follower = follower(&store, 0);
+        assert_eq!(told(&mut follower).await, [1, 2, 3, 4, 5]);
+        follower.wait_in_store();
+        // Subscribes at the end of the store, and more is stored and published before it reads on.
+        assert!(follower.read_on().await.is_none());
+        assert!(matches!(follower.place, Place::Joined { stored_to: 5, .. }));
+        let events = store_some(&mut store, 0, 3, 10);
+        follower.hub.committed(8, events, Vec::new());
+        follower.place = match std::mem::replace(&mut follower.place, Place::Stored) {
+            Place::Joined { cursor, .. } => Place::Joined { cursor, stored_to: 8 },
+            other => other,
+        };
+        assert_eq!(told(&mut follower).await, [6, 7, 8]);
+        follower.hub.unkept(vec![made(None, 1)]);
+        follower.hub.outbox.close();
+        assert_eq!(told(&mut follower).await, [0]);
+    }
+
+    #[tokio::test]
+    async fn whoever_falls_behind_the_outbox_reads_on_in_the_store() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut store = open(temp.path());
+        let mut follower = follower(&store, 0);
+        assert_eq!(told(&mut follower).await, [0; 0]);
+        assert!(follower.is_live());
+        // More than the outbox holds.
+        for _ in 0..50 {
+            let events = store_some(&mut store, 0, 10, 100_000);
+            follower.hub.committed(store.seq_last(), events, Vec::new());
+        }
+
+        assert_eq!(told(&mut follower).await, (1..=500).collect::<Vec<_>>());
+        assert!(follower.into_live().is_some_and(|(_, seq)| seq == 500));
     }
 }
