@@ -67,12 +67,17 @@ fn a_full_disk_refuses_events_shows_them_and_takes_them_again_when_there_is_room
         assert_eq!(monitor.get(&format!("/api/v1/events/{seq}"))["data"]["number"], *number);
     }
 
+    let metrics = || monitor.request("GET", "/metrics", &[], "").1;
+    let told = metrics();
+    assert!(told.contains("\nclaude_mpm_store_writable 0\n") && !told.contains("store_failures_total 0"), "{told}");
+
     let ballast = format!("/proc/{}/root{}", monitor.pid(), home.path().join("ballast").display());
     std::fs::remove_file(ballast).unwrap();
     let seq = eventually("events are taken again", || match emit(&monitor, 9_999) {
         (200, answer) => answer["seq"].as_u64(),
         _ => None,
     });
+    assert!(metrics().contains("\nclaude_mpm_store_writable 1\n"));
     let last = acknowledged.last().unwrap().1;
     assert_eq!(seq, last + 1, "the numbers of what was refused are free again");
 }

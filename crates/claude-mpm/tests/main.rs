@@ -16,6 +16,7 @@ mod documents;
 mod doors;
 mod kill;
 mod launcher;
+mod metrics;
 mod otlp;
 mod raw;
 mod spool;

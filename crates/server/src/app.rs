@@ -39,6 +39,8 @@ pub(crate) struct App {
     pub(crate) websocket_clients: AtomicU64,
     /// Clients of Server-Sent Events now.
     pub(crate) streams: AtomicU64,
+    /// Bytes in each spool of the configuration that are not stored yet.
+    pub(crate) spool_backlogs: Vec<AtomicU64>,
     /// Tasks that serve one client or one event, waited for at shutdown.
     pub(crate) tasks: TaskTracker,
     /// Tells those tasks to end.
@@ -58,6 +60,7 @@ impl App {
         Arc::new_cyclic(|app| App {
             io: live::socketio::server(app.clone(), &config),
             access,
+            spool_backlogs: config.spools.iter().map(|_| AtomicU64::new(0)).collect(),
             config,
             host,
             port,

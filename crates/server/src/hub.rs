@@ -6,6 +6,7 @@ pub(crate) mod outbox;
 pub(crate) mod totals;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -40,6 +41,8 @@ pub(crate) struct Hub {
     state: Mutex<State>,
     /// Committed events, for whoever forwards them.
     pub(crate) outbox: Outbox,
+    store_failing: AtomicBool,
+    store_failures: AtomicU64,
     /// Random id of the data folder.
     pub(crate) epoch: String,
     /// Random id of this run.
@@ -59,7 +62,19 @@ pub(crate) struct State {
 
 impl Hub {
     pub(crate) fn new(epoch: String, instance: String, state: State) -> Hub {
-        Hub { state: Mutex::new(state), outbox: Outbox::new(), epoch, instance }
+        let (store_failing, store_failures) = (AtomicBool::new(false), AtomicU64::new(0));
+        Hub { state: Mutex::new(state), outbox: Outbox::new(), store_failing, store_failures, epoch, instance }
+    }
+
+    /// Tells whether the last commit failed.
+    pub(crate) fn store_fails(&self, failing: bool) {
+        self.store_failing.store(failing, Relaxed);
+        self.store_failures.fetch_add(u64::from(failing), Relaxed);
+    }
+
+    /// Whether the disk takes no events now, and how many commits it has not taken.
+    pub(crate) fn store_health(&self) -> (bool, u64) {
+        (self.store_failing.load(Relaxed), self.store_failures.load(Relaxed))
     }
 
     /// The state; hold it shortly.
@@ -75,8 +90,10 @@ impl Hub {
             for published in &events {
                 state.totals.count(&published.event);
             }
+            let State { sessions, totals, .. } = &mut *state;
             for session in changed {
-                state.sessions.insert(session.session_id.clone(), session);
+                let before = sessions.insert(session.session_id.clone(), Arc::clone(&session));
+                totals.count_usage(before.as_deref().and_then(Session::usage), session.usage());
             }
         }
         self.outbox.push(events);

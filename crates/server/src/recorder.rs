@@ -87,6 +87,11 @@ impl Recorder {
         self.tell(facts, Some(position), again).await
     }
 
+    /// How many tellings wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Hands facts over at once, in the order of the calls; gives them back when the recorder has no room.
     pub(crate) fn hand_over(
         &self,
@@ -210,6 +215,7 @@ impl Writer {
             Ok(()) => {
                 if std::mem::take(&mut self.failing) {
                     info!("the store takes events again");
+                    self.hub.store_fails(false);
                 }
                 let changed = self.memory.commit();
                 if !events.is_empty() {
@@ -238,6 +244,7 @@ impl Writer {
         if !std::mem::replace(&mut self.failing, true) {
             error!("the store does not take events: {error}");
         }
+        self.hub.store_fails(true);
         self.memory.roll_back();
         let repeated: Vec<u64> =
             told.iter().filter(|(_, again)| *again).flat_map(|(numbers, _)| numbers).copied().collect();

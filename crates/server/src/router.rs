@@ -10,7 +10,7 @@ use axum::routing::{any, get, post};
 use http::{StatusCode, header};
 
 use crate::api::problem::Problem;
-use crate::api::{agents, events, health, sessions, stats, status};
+use crate::api::{agents, events, health, metrics, sessions, stats, status};
 use crate::app::App;
 use crate::ingest;
 use crate::live;
@@ -27,6 +27,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/socket.io/", any(live::socketio::request))
         .route("/health", get(health::answer))
         .route("/status", get(status::answer))
+        .route("/metrics", get(metrics::answer))
         .route("/agents", get(agents::answer))
         .route("/emit", post(ingest::http::emit))
         .route("/api/events", post(ingest::http::hook_scripts))

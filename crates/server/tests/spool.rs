@@ -82,6 +82,20 @@ impl Once {
 }
 
 #[test]
+fn what_is_behind_the_reader_is_counted_in_bytes() {
+    let spool = Spool::new();
+    let mut reader = spool.open(None);
+    for payload in ["one", "two", "three"] {
+        hook(&spool.dir(), payload);
+    }
+    assert_eq!(texts(&reader.read(1).unwrap()), ["one"]);
+    let frame = |payload: &str| sealed(payload.as_bytes()).len() as u64;
+    assert_eq!(reader.unread_bytes(), frame("two") + frame("three"));
+    reader.read(1 << 20).unwrap();
+    assert_eq!(reader.unread_bytes(), 0);
+}
+
+#[test]
 fn frames_come_in_order_with_what_the_hook_knew() {
     let spool = Spool::new();
     let mut reader = spool.open(None);

@@ -78,6 +78,12 @@ impl Outbox {
         self.changed.notify_waiters();
     }
 
+    /// How many events wait, and their bytes.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let ring = self.lock();
+        (ring.events.len(), ring.bytes)
+    }
+
     /// Ends all readers, after they have read what is there.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use event::event::{Event, Time};
+use event::session::usage::{Spent, Tokens, Usage};
 use event::vocabulary::Kind;
 use serde::{Deserialize, Serialize};
 
 /// Minutes kept: one day.
 const MINUTES_MAX: usize = 24 * 60;
+
+/// Models kept; further ones count as `other`.
+const MODELS_MAX: usize = 200;
 
 /// Agents kept; beyond it the least busy is forgotten.
 const AGENTS_MAX: usize = 500;
@@ -22,6 +26,9 @@ pub(crate) struct Totals {
     pub(crate) by_kind: BTreeMap<String, u64>,
     /// How often each kind of agent was asked to do something.
     pub(crate) agents: BTreeMap<String, u64>,
+    /// Tokens and cost by model, as sessions reported them.
+    #[serde(default)]
+    pub(crate) spent: BTreeMap<String, Spent>,
     minutes: VecDeque<Minute>,
 }
 
@@ -50,6 +57,31 @@ impl Totals {
             add(&mut self.agents, agent);
         }
         self.count_minute(event.recorded_at, error);
+    }
+
+    /// Counts what a session's usage grew by. What one signal told less than another did before is not taken back.
+    pub(crate) fn count_usage(&mut self, before: Option<&Usage>, after: Option<&Usage>) {
+        let Some(after) = after else { return };
+        for (model, spent) in &after.models {
+            let counted = before.and_then(|before| before.models.get(model)).copied().unwrap_or_default();
+            if counted == *spent {
+                continue;
+            }
+            let full = self.spent.len() >= MODELS_MAX && !self.spent.contains_key(model);
+            let sum = self.spent.entry(if full { "other" } else { model }.to_owned()).or_default();
+            let (was, is) = (counted.tokens, spent.tokens);
+            let grown = |sum: u64, is: u64, was: u64| sum.saturating_add(is.saturating_sub(was));
+            sum.tokens = Tokens {
+                input: grown(sum.tokens.input, is.input, was.input),
+                output: grown(sum.tokens.output, is.output, was.output),
+                cache_read: grown(sum.tokens.cache_read, is.cache_read, was.cache_read),
+                cache_creation: grown(sum.tokens.cache_creation, is.cache_creation, was.cache_creation),
+            };
+            if let Some(cost) = spent.cost_micros {
+                let sum_before = sum.cost_micros.unwrap_or(0);
+                sum.cost_micros = Some(grown(sum_before, cost, counted.cost_micros.unwrap_or(0)));
+            }
+        }
     }
 
     /// The last `minutes` minutes before `now` in which anything happened, oldest first.

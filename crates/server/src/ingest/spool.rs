@@ -158,6 +158,11 @@ impl SpoolReader {
         });
     }
 
+    /// Bytes in the folder behind what was read, as of now.
+    pub fn unread_bytes(&self) -> u64 {
+        self.segments.iter().map(Segment::unread_bytes).sum()
+    }
+
     /// How many times something was passed over that is no frame: a hook died half-way, or the disk was full.
     pub fn torn_frames(&self) -> u64 {
         self.torn_frames

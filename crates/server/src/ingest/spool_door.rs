@@ -1,6 +1,7 @@
 //! The spool's door: reads what hooks have written, in order, exactly once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use event::event::{Fact, Source, Time};
@@ -38,19 +39,20 @@ pub(crate) fn positions(store: &Store, spools: &[Spool]) -> Vec<Option<Vec<u8>>>
 
 /// Starts a reader for each spool.
 pub(crate) fn start(app: &Arc<App>, positions: Vec<Option<Vec<u8>>>, tasks: &mut JoinSet<()>) {
-    for (spool, position) in app.config.spools.iter().zip(positions) {
-        tasks.spawn(drain(Arc::clone(app), spool.clone(), position));
+    for (place, position) in positions.into_iter().enumerate() {
+        tasks.spawn(drain(Arc::clone(app), place, position));
     }
 }
 
-async fn drain(app: Arc<App>, spool: Spool, position: Option<Vec<u8>>) {
+async fn drain(app: Arc<App>, place: usize, position: Option<Vec<u8>>) {
+    let (Some(spool), Some(backlog)) = (app.config.spools.get(place), app.spool_backlogs.get(place)) else { return };
     let mut position = position;
     let mut complained = false;
     while !app.stopped.is_cancelled() {
         match SpoolReader::open(&spool.dir, position.as_deref()) {
             Ok(reader) => {
                 complained = false;
-                position = follow(&app, &spool, reader).await.or(position);
+                position = follow(&app, spool, backlog, reader).await.or(position);
             }
             Err(error) if !complained => {
                 complained = true;
@@ -63,7 +65,7 @@ async fn drain(app: Arc<App>, spool: Spool, position: Option<Vec<u8>>) {
 }
 
 /// Reads until the server stops or reading fails. Returns the last committed position.
-async fn follow(app: &Arc<App>, spool: &Spool, mut reader: SpoolReader) -> Option<Vec<u8>> {
+async fn follow(app: &Arc<App>, spool: &Spool, backlog: &AtomicU64, mut reader: SpoolReader) -> Option<Vec<u8>> {
     let changed = reader.changed();
     let mut committed = None;
     loop {
@@ -75,6 +77,8 @@ async fn follow(app: &Arc<App>, spool: &Spool, mut reader: SpoolReader) -> Optio
                 return committed;
             }
         };
+        let in_hand: usize = frames.iter().map(|frame| frame.payload.len()).sum();
+        backlog.store(reader.unread_bytes() + in_hand as u64, Relaxed);
         if frames.is_empty() {
             tell_given_up(app, &mut reader).await;
             if let Err(error) = reader.retire(false) {

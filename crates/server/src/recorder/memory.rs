@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use event::event::{Fact, Source, Time};
 use event::session::Session;
+use event::vocabulary::Kind;
 use event::wire::history;
 use serde::{Deserialize, Serialize};
 use store::{Direction, PageQuery, Reader, Store};
@@ -159,11 +160,19 @@ fn replay(state: &mut State, reader: &Reader, last: u64) {
             }
             let Some(id) = event.fact.session_id.clone() else { continue };
             let session = state.sessions.entry(id).or_insert_with_key(|id| Arc::new(unknown(id, event.fact.time)));
+            let before = tells_usage(event.fact.kind).then(|| session.usage().cloned());
             let taken = Arc::make_mut(session).take(event.fact, seq);
+            if let Some(before) = before {
+                state.totals.count_usage(before.as_ref(), session.usage());
+            }
             implied.extend((seq + 1..).zip(taken.iter().skip(1).map(|fact| fact.kind)));
         }
     }
     state.seq = last;
+}
+
+fn tells_usage(kind: Kind) -> bool {
+    matches!(kind, Kind::ApiRequestFinished | Kind::MetricsReported)
 }
 
 /// A session that memory does not know: the store may, so what it was told is asked of it.

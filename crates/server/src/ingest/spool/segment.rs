@@ -81,6 +81,10 @@ impl Segment {
         self.offset
     }
 
+    pub(super) fn unread_bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len().saturating_sub(self.offset))
+    }
+
     pub(super) fn tail(&self) -> Tail {
         self.tail
     }
