@@ -10,7 +10,7 @@ use axum::routing::{any, get, post};
 use http::{StatusCode, header};
 
 use crate::api::problem::Problem;
-use crate::api::{agents, events, health, metrics, sessions, stats, status};
+use crate::api::{agents, events, health, metrics, openapi, reference, sessions, stats, status};
 use crate::app::App;
 use crate::ingest;
 use crate::live;
@@ -30,6 +30,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/metrics", get(metrics::answer))
         .route("/agents", get(agents::answer))
         .route("/emit", post(ingest::http::emit))
+        .route("/api", get(reference::answer))
         .route("/api/events", post(ingest::http::hook_scripts))
         .route("/api/v1/events", get(events::page))
         .route("/api/v1/events/{seq}", get(events::one))
@@ -37,6 +38,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
+        .route("/api/v1/openapi.json", get(openapi::answer))
         .route("/api/v1/stream", get(live::stream::answer))
         .merge(otlp())
         .fallback(page::file)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -44,7 +45,7 @@ pub(crate) struct Asked {
 /// `{"events": [Event…], "next"?, "seq_last", "partial"?}`. Newest first; oldest first with `after`.
 pub(crate) async fn page(
     State(app): State<Arc<App>>,
-    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let filter = Filter::parse(asked.q.as_deref().unwrap_or_default(), clock::now())
@@ -77,16 +78,20 @@ pub(crate) async fn page(
 }
 
 /// One event.
-pub(crate) async fn one(State(app): State<Arc<App>>, Path(seq): Path<u64>) -> Result<Response, Problem> {
-    Ok(super::json(find(&app, seq).await?))
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    asked: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Problem> {
+    Ok(super::json(find(&app, number(asked)?).await?))
 }
 
 /// One event's payload with nothing withheld, for those who may read it.
 pub(crate) async fn content(
     State(app): State<Arc<App>>,
     Extension(granted): Extension<Granted>,
-    Path(seq): Path<u64>,
+    asked: Result<Path<u64>, PathRejection>,
 ) -> Result<Response, Problem> {
+    let seq = number(asked)?;
     if !granted.trusted {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
@@ -109,6 +114,10 @@ pub(crate) async fn content(
         }
     };
     Ok(super::json(json!({ "seq": seq, "data": data }).to_string()))
+}
+
+fn number(asked: Result<Path<u64>, PathRejection>) -> Result<u64, Problem> {
+    asked.map(|Path(seq)| seq).map_err(|error| Problem::bad_request(error.body_text()))
 }
 
 async fn find(app: &App, seq: u64) -> Result<Bytes, Problem> {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::problem::Problem;
 use crate::app::App;
 use crate::clock;
 
@@ -18,7 +20,11 @@ pub(crate) struct Asked {
 }
 
 /// Totals since the store began, and the last minutes one by one.
-pub(crate) async fn answer(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Response {
+pub(crate) async fn answer(
+    State(app): State<Arc<App>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let now = clock::now();
     let totals = app.hub.state().totals.clone();
     let minutes = totals.minutes(now, asked.minutes.unwrap_or(60).clamp(1, 1440));
@@ -33,5 +39,5 @@ pub(crate) async fn answer(State(app): State<Arc<App>>, Query(asked): Query<Aske
         "by_kind": totals.by_kind,
         "clients": app.clients(),
     });
-    super::json(stats.to_string())
+    Ok(super::json(stats.to_string()))
 }
