@@ -10,6 +10,7 @@ mod encode;
 pub(crate) use decode::decode_frames;
 pub use decode::{DecodeError, Decoder, Limits};
 pub(crate) use encode::{Kind, write_head, write_json, write_string};
+pub use encode::{encode_answer, encode_event};
 
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Socket.IO packets to text and attachments.
 
-use super::{Answer, Event, Packet};
+use super::Packet;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -18,50 +18,64 @@ pub(crate) enum Kind {
 impl Packet {
     /// The text form, and the attachments that must follow it as binary messages.
     pub fn encode(&self) -> (String, Vec<Bytes>) {
-        let mut out = BytesMut::new();
         let mut attachments = Vec::new();
-        match self {
+        let text = written(|out| match self {
             Self::Connect { namespace, data } => {
-                write_head(&mut out, Kind::Connect, 0, namespace, None);
+                write_head(out, Kind::Connect, 0, namespace, None);
                 if let Some(data) = data {
-                    write_json(&mut out, data);
+                    write_json(out, data);
                 }
             }
-            Self::Disconnect { namespace } => write_head(&mut out, Kind::Disconnect, 0, namespace, None),
+            Self::Disconnect { namespace } => write_head(out, Kind::Disconnect, 0, namespace, None),
             Self::Event { namespace, id, event } => {
-                write_head(&mut out, Kind::Event, event.attachments.len(), namespace, *id);
-                write_event(&mut out, event);
+                write_event(out, namespace, *id, &event.name, &event.args, event.attachments.len());
                 attachments.clone_from(&event.attachments);
             }
             Self::Ack { namespace, id, answer } => {
-                write_head(&mut out, Kind::Ack, answer.attachments.len(), namespace, Some(*id));
-                write_answer(&mut out, answer);
+                write_answer(out, namespace, *id, &answer.args, answer.attachments.len());
                 attachments.clone_from(&answer.attachments);
             }
             Self::ConnectError { namespace, data } => {
-                write_head(&mut out, Kind::ConnectError, 0, namespace, None);
-                write_json(&mut out, data);
+                write_head(out, Kind::ConnectError, 0, namespace, None);
+                write_json(out, data);
             }
-        }
-        // Only text and JSON were written, so nothing is replaced.
-        let text = String::from_utf8(out.into()).unwrap_or_default();
+        });
         (text, attachments)
     }
 }
 
-fn write_event(out: &mut BytesMut, event: &Event) {
+/// The text form of an event with so many attachments, which must follow it, without taking its parts.
+pub fn encode_event(namespace: &str, id: Option<u64>, name: &str, args: &[Value], attachments: usize) -> String {
+    written(|out| write_event(out, namespace, id, name, args, attachments))
+}
+
+/// The text form of an acknowledgement with so many attachments, which must follow it, without taking its parts.
+pub fn encode_answer(namespace: &str, id: u64, args: &[Value], attachments: usize) -> String {
+    written(|out| write_answer(out, namespace, id, args, attachments))
+}
+
+fn written(write: impl FnOnce(&mut BytesMut)) -> String {
+    let mut out = BytesMut::new();
+    write(&mut out);
+    // Only text and JSON were written, so nothing is replaced.
+    String::from_utf8(out.into()).unwrap_or_default()
+}
+
+fn write_event(out: &mut BytesMut, namespace: &str, id: Option<u64>, name: &str, args: &[Value], attachments: usize) {
+    write_head(out, Kind::Event, attachments, namespace, id);
     out.put_u8(b'[');
-    write_string(out, &event.name);
-    for arg in &event.args {
+    write_string(out, name);
+    for arg in args {
         out.put_u8(b',');
         write_json(out, arg);
     }
     out.put_u8(b']');
 }
 
-fn write_answer(out: &mut BytesMut, answer: &Answer) {
+fn write_answer(out: &mut BytesMut, namespace: &str, id: u64, args: &[Value], attachments: usize) {
+    write_head(out, Kind::Ack, attachments, namespace, Some(id));
     out.put_u8(b'[');
-    for (index, arg) in answer.args.iter().enumerate() {
+    for (index, arg) in args.iter().enumerate() {
         if index > 0 {
             out.put_u8(b',');
         }
