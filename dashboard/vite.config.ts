@@ -1,4 +1,4 @@
-// Builds the page: hashed absolute assets, the theme set by a blocking external script, fonts fetched early.
+// Builds the page: hashed assets named relative to it, so that it lives under any path, the theme set by a blocking external script, fonts fetched early.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
@@ -17,11 +17,11 @@ function themeBoot(): Plugin {
     transformIndexHtml: {
       order: 'post',
       handler(_html, context) {
-        const src = context.bundle ? `/${name}` : '/src/theme-boot.js';
+        const src = context.bundle ? `./${name}` : '/src/theme-boot.js';
         const fonts = Object.keys(context.bundle ?? {}).filter((file) => file.endsWith('.woff2'));
         const preloads = fonts.map((file): HtmlTagDescriptor => ({
           tag: 'link',
-          attrs: { rel: 'preload', href: `/${file}`, as: 'font', type: 'font/woff2', crossorigin: true },
+          attrs: { rel: 'preload', href: `./${file}`, as: 'font', type: 'font/woff2', crossorigin: true },
           injectTo: 'head-prepend',
         }));
         return [{ tag: 'script', attrs: { src }, injectTo: 'head-prepend' }, ...preloads];
@@ -30,9 +30,25 @@ function themeBoot(): Plugin {
   };
 }
 
+/** A second copy of the page for addresses one folder deeper, as `/work/files`: relative names cannot be right for both. */
+function deepPage(): Plugin {
+  return {
+    name: 'deep-page',
+    enforce: 'post',
+    generateBundle: {
+      order: 'post',
+      handler(_options, bundle) {
+        const page = bundle['index.html'];
+        if (page?.type !== 'asset') throw new Error('the build has no index.html');
+        this.emitFile({ type: 'asset', fileName: 'deep.html', source: String(page.source).replaceAll('"./assets/', '"../assets/') });
+      },
+    },
+  };
+}
+
 export default defineConfig({
-  base: '/',
-  plugins: [svelte(), themeBoot()],
+  base: './',
+  plugins: [svelte(), themeBoot(), deepPage()],
   worker: { format: 'es' },
   build: {
     outDir: process.env.CLAUDE_MPM_DASHBOARD_OUT || 'dist',

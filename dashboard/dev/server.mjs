@@ -158,14 +158,14 @@ function file(path, request, response) {
   try {
     if (!statSync(join(dist, name)).isFile()) throw new Error('a folder');
   } catch {
-    name = 'index.html';
+    name = name.replace(/^\//, '').includes('/') ? 'deep.html' : 'index.html';
   }
   const host = request.headers.host.split(':')[0];
   const policy = `default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ${['127.0.0.1', 'localhost', host].flatMap((name) => ['ws', 'wss', 'http', 'https'].map((scheme) => `${scheme}://${name}:*`)).join(' ')}; worker-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html monitor-worker`;
   const type = TYPES[extname(name)] ?? 'application/octet-stream';
   const encoded = /\bbr\b/.test(request.headers['accept-encoding'] ?? '') && ['.html', '.js', '.css', '.svg'].includes(extname(name));
   const bytes = readFileSync(join(dist, name) + (encoded ? '.br' : ''));
-  response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': policy, 'Cache-Control': name === 'index.html' ? 'no-cache' : 'public, max-age=31536000, immutable', ...(encoded ? { 'Content-Encoding': 'br' } : {}) }).end(bytes);
+  response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': policy, 'Cache-Control': name.endsWith('.html') ? 'no-cache' : 'public, max-age=31536000, immutable', ...(encoded ? { 'Content-Encoding': 'br' } : {}) }).end(bytes);
 }
 
 const io = new Server(http, { cors: { origin: true }, maxHttpBufferSize: 1e7 });

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { browser, connected, emit, events, filter, hook, open, restart, rows, sessionId, unique, until } from './support.mjs';
+import { startProxy } from '../dev/proxy.mjs';
+import { browser, connected, emit, events, filter, hook, MONITOR_URL, open, restart, rows, sessionId, unique, until } from './support.mjs';
 
 let chrome;
 before(async () => { chrome = await browser(); });
@@ -184,4 +185,24 @@ test('every view opens from its address and shows no error', async () => {
     assert.equal(new URL(page.url()).pathname, path);
     await close();
   }
+});
+
+test('the page lives under whatever folder a proxy gives it', async () => {
+  const proxy = await startProxy({ monitor: MONITOR_URL, under: '/tools/monitor/' });
+  const word = unique('folder');
+  await emit(word);
+  for (const path of ['', 'live', `s/${sessionId}`, 'work/files', 'usage', 'system']) {
+    const { page, problems, close } = await open(chrome, path, {}, proxy.url);
+    const outside = [];
+    page.on('request', (request) => { if (!request.url().startsWith(proxy.url) && request.url().startsWith('http')) outside.push(request.url()); });
+    await connected(page);
+    await page.getByRole('navigation', { name: 'Views', exact: true }).getByText('Live').click();
+    await filter(page, word);
+    await until(async () => (await rows(page)).some((text) => text.includes(word)), `the row, from ${path}`);
+    assert.match(page.url(), /\/tools\/monitor\/live\?q=/);
+    assert.deepEqual(outside, [], path);
+    assert.deepEqual(problems, [], path);
+    await close();
+  }
+  await proxy.stop();
 });

@@ -12,7 +12,7 @@ export async function browser() {
 }
 
 /** A page that collects what went wrong in it: script errors, and everything the content policy refused. */
-export async function open(chrome, path = '/live', options = {}) {
+export async function open(chrome, path = '/live', options = {}, root = MONITOR_URL) {
   const context = await chrome.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
   const page = await context.newPage();
   const problems = [];
@@ -26,7 +26,7 @@ export async function open(chrome, path = '/live', options = {}) {
     void dialog.dismiss();
   });
   if (TOKEN !== '') await page.addInitScript((token) => sessionStorage.setItem('token', token), TOKEN);
-  await page.goto(MONITOR_URL + path);
+  await page.goto(root + path);
   return { page, problems, close: () => context.close() };
 }
 

@@ -23,7 +23,12 @@ pub(crate) async fn file(request: Request) -> Response {
     let is_view = path == "/"
         || path == DOCUMENTED
         || VIEWS.contains(&path.trim_start_matches('/').split('/').next().unwrap_or_default());
-    let name = if is_view { "index.html" } else { path.trim_start_matches('/') };
+    let name = match path.trim_start_matches('/') {
+        // The page names its files relative to itself, because a proxy may have put it under any path.
+        below if is_view && below.contains('/') => "deep.html",
+        _ if is_view => "index.html",
+        file => file,
+    };
     let Some(file) = page::FILES.iter().find(|file| file.name == name) else {
         return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}"))
             .into_response();

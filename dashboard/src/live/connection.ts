@@ -1,6 +1,7 @@
 // The one wire to the server: a Socket.IO socket of namespace /monitor that reconnects for ever.
 import { io, type Socket } from 'socket.io-client';
 import { decodeConnectError, decodeServerTime } from '../contract/decode';
+import { socketAddress } from './address';
 import { retryDelay } from './backoff';
 
 export type Phase =
@@ -63,8 +64,9 @@ export class Connection {
     this.#drop();
     if (this.#link.connectedAt === 0) this.#tell({ phase: 'connecting', retryAt: 0 });
     else this.#tell({ retryAt: 0 });
-    const socket = io(`${this.#link.origin}/monitor`, {
-      path: '/socket.io/',
+    const { origin, path } = socketAddress(this.#link.origin);
+    const socket = io(`${origin}/monitor`, {
+      path,
       auth: this.token === '' ? {} : { token: this.token },
       transports: ['websocket', 'polling'],
       tryAllTransports: true,

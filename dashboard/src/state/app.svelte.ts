@@ -7,7 +7,8 @@ import { RING_EVENTS_DEFAULT } from '../live/ring';
 import type { TimeMode } from '../ui/format';
 import { orderSessions } from './bay-order';
 import { Client } from './client';
-import { autoconnect, keep, readRoute, serverOrigin, writeRoute, type Route } from './route';
+import { BASE, serverRoot, under } from './base';
+import { autoconnect, keep, readRoute, writeRoute, type Route } from './route';
 
 export interface Toast {
   id: number;
@@ -48,6 +49,7 @@ export class App {
   onDirty: () => void = () => undefined;
   bayBusy = false;
   readonly client: Client;
+  /** The server's address, without a slash at its end. */
   readonly origin: string;
   #sortedAt = 0;
   #toastId = 0;
@@ -67,7 +69,7 @@ export class App {
 
   constructor() {
     const url = new URL(location.href);
-    this.origin = serverOrigin(url);
+    this.origin = serverRoot(url, BASE);
     this.client = new Client((message) => this.#receive(message));
     this.client.send({ type: 'start', origin: this.origin, token: readToken(), capacity: keep(url, RING_EVENTS_DEFAULT), connect: autoconnect(url) });
     if (this.route.filter !== '') this.client.send({ type: 'filter', line: this.route.filter });
@@ -82,6 +84,11 @@ export class App {
 
   get port(): number {
     return this.server.port || Number(new URL(this.origin).port) || 80;
+  }
+
+  /** A path of the page as the browser has to ask for it. */
+  href(path: string): string {
+    return under(BASE, path);
   }
 
   session(id: string): Session | undefined {

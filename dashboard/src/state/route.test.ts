@@ -1,6 +1,7 @@
 // Proves that an address gives back the view it was made from.
 import { expect, it } from 'vitest';
-import { autoconnect, keep, readRoute, serverOrigin, writeRoute, type Route } from './route';
+import { serverRoot } from './base';
+import { autoconnect, keep, readRoute, writeRoute, type Route } from './route';
 
 const at = (path: string) => new URL(path, 'http://127.0.0.1:8765');
 
@@ -27,8 +28,8 @@ it('opens Live for every other path, the documented file name too', () => {
 });
 
 it('reads the documented parameters', () => {
-  expect(serverOrigin(at('/?port=9000'))).toBe('http://127.0.0.1:9000');
-  expect([serverOrigin(at('/?port=99999')), serverOrigin(at('/?port=x'))]).toEqual(['http://127.0.0.1:8765', 'http://127.0.0.1:8765']);
+  expect(serverRoot(at('/?port=9000'), '/')).toBe('http://127.0.0.1:9000');
+  expect([serverRoot(at('/?port=99999'), '/'), serverRoot(at('/?port=x'), '/')]).toEqual(['http://127.0.0.1:8765', 'http://127.0.0.1:8765']);
   expect([autoconnect(at('/')), autoconnect(at('/?autoconnect=true')), autoconnect(at('/?autoconnect=false'))]).toEqual([true, true, false]);
   expect([keep(at('/'), 262_144), keep(at('/?keep=1000000'), 262_144), keep(at('/?keep=5'), 262_144)]).toEqual([262_144, 1_048_576, 4096]);
 });

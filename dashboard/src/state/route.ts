@@ -1,5 +1,6 @@
 // What the address bar says, and how it is written: everything that can be shared is in it.
 import { columnValues, split, withColumn } from '../live/filter-language';
+import { BASE, under, within } from './base';
 
 export type View = 'live' | 'timeline' | 'work' | 'usage' | 'system';
 
@@ -19,8 +20,8 @@ export interface Route {
 const KEPT = ['port', 'autoconnect', 'keep'];
 const RANGE_KEYS = ['from', 'to'];
 
-export function readRoute(url: URL): Route {
-  const [first = '', second = ''] = url.pathname.split('/').filter((part) => part !== '').map(decode);
+export function readRoute(url: URL, base: string = BASE): Route {
+  const [first = '', second = ''] = within(base, url.pathname).split('/').filter((part) => part !== '').map(decode);
   const parameters = url.searchParams;
   let filter = parameters.get('q') ?? '';
   const namespaces = parameters.get('ns')?.split(',').filter((name) => name !== '') ?? [];
@@ -39,7 +40,7 @@ export function readRoute(url: URL): Route {
   };
 }
 
-export function writeRoute(route: Route, current: URL): string {
+export function writeRoute(route: Route, current: URL, base: string = BASE): string {
   const parameters = new URLSearchParams();
   for (const key of KEPT) {
     const value = current.searchParams.get(key);
@@ -55,7 +56,7 @@ export function writeRoute(route: Route, current: URL): string {
   }
   if (route.event > 0) parameters.set('e', String(route.event));
   const query = parameters.toString();
-  return pathOf(route) + (query === '' ? '' : `?${query}`);
+  return under(base, pathOf(route)) + (query === '' ? '' : `?${query}`);
 }
 
 function pathOf(route: Route): string {
@@ -82,13 +83,6 @@ function decode(part: string): string {
   } catch {
     return part;
   }
-}
-
-/** The server this page talks to: its own, or `?port=` on the same host. */
-export function serverOrigin(url: URL): string {
-  const port = Number(url.searchParams.get('port') ?? 0);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return url.origin;
-  return `${url.protocol}//${url.hostname}:${port}`;
 }
 
 /** `?autoconnect=false` waits for a click. */
