@@ -41,7 +41,7 @@ describe('other messages', () => {
   });
 
   it('reads an unknown session state as idle', () => {
-    expect(decodeSession({ session_id: 's', state: 'dancing' })).toMatchObject({ state: 'idle', project: 'unknown', tokens: undefined });
+    expect(decodeSession({ session_id: 's', state: 'dancing' })).toMatchObject({ state: 'idle', project: 'unknown', usage: undefined });
   });
 
   it('wants an epoch and a possible gap', () => {

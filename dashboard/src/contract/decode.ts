@@ -1,7 +1,7 @@
 // Turns what came over the network into the contract's types; nothing from outside is trusted before it passed here.
 // This is the only file where `as` may stand.
 import type {
-  Agent, Cut, EventPage, Gap, Health, Hello, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionState, StateChange, StateSnapshot, Stats, Todo,
+  Agent, ApiRequest, Cut, EventPage, Gap, Health, Hello, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionState, StateChange, StateSnapshot, Stats, Todo, Usage,
 } from './types';
 
 /** Longer one-line texts are cut: a row never shows more, and a hostile summary cannot fill memory. */
@@ -161,8 +161,7 @@ export function decodeSession(value: unknown): Session | undefined {
       : undefined,
     lastPrompt: line(text(value['last_prompt'])),
     lastMessage: line(text(value['last_message'])),
-    tokens: optionalNumber(value['tokens']),
-    costUsd: optionalNumber(value['cost_usd']),
+    usage: decodeUsage(value['usage']),
     contextPercentage: optionalNumber(value['context_percentage']),
     transcriptPath: line(text(value['transcript_path'], 4096)),
     activity: list(value['activity']).slice(-24).map(count),
@@ -172,7 +171,7 @@ export function decodeSession(value: unknown): Session | undefined {
 function decodeAgent(value: Loose): Agent {
   return {
     agentId: name(value['agent_id']), agentType: name(value['agent_type']), state: name(value['state']), task: line(text(value['task'])),
-    startedAt: time(value['started_at']), lastEventAt: time(value['last_event_at']),
+    startedAt: time(value['started_at']), lastEventAt: time(value['last_event_at']), endedAt: time(value['ended_at']), toolUseId: name(value['tool_use_id']),
   };
 }
 
@@ -180,6 +179,37 @@ function decodeOpenCall(value: Loose): OpenCall {
   return {
     toolUseId: name(value['tool_use_id']), toolName: name(value['tool_name']), agentId: name(value['agent_id']), summary: line(text(value['summary'])),
     startedAt: time(value['started_at']), seq: seqOf(value['seq']),
+  };
+}
+
+function decodeUsage(value: unknown): Usage | undefined {
+  if (!isObject(value)) return undefined;
+  const tokens = object(value['tokens']);
+  return {
+    status: name(value['status']) || 'estimated',
+    source: name(value['source']),
+    tokens: { input: count(tokens['input']), output: count(tokens['output']), cacheRead: count(tokens['cache_read']), cacheCreation: count(tokens['cache_creation']), total: count(tokens['total']) },
+    costUsd: optionalNumber(value['cost_usd']),
+    requests: count(value['api_requests']),
+    models: Object.entries(object(value['models'])).slice(0, 64).map(([model, spent]) => ({ model: name(model), tokens: count(object(object(spent)['tokens'])['total']), costUsd: optionalNumber(object(spent)['cost_usd']) })),
+  };
+}
+
+/** Threads of a session that are not its main one; a source that nobody names is taken for the main one. */
+const SIDE_THREADS = /^(agent|subagent|auxiliary)/;
+
+/** What an `api_request.finished` says about spending; `undefined` for any other event. */
+export function decodeRequest(event: MonitorEvent): ApiRequest | undefined {
+  if (event.kind !== 'api_request.finished') return undefined;
+  const data = object(event.data);
+  return {
+    seq: event.seq, time: event.time, sessionId: event.sessionId,
+    agent: event.agentType || name(data['agent.name']) || name(data['agent_type']),
+    main: event.agentId === '' && !SIDE_THREADS.test(text(data['query_source'])),
+    model: name(data['model']) || 'unknown',
+    input: count(data['input_tokens']), output: count(data['output_tokens']), cacheRead: count(data['cache_read_tokens']), cacheCreation: count(data['cache_creation_tokens']),
+    costUsd: optionalNumber(data['cost_usd']),
+    durationMs: event.durationMs ?? count(data['duration_ms']),
   };
 }
 

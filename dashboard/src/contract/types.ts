@@ -48,6 +48,10 @@ export interface Agent {
   task: string;
   startedAt: number;
   lastEventAt: number;
+  /** 0 while it works. */
+  endedAt: number;
+  /** The call that asked for it. */
+  toolUseId: string;
 }
 
 export interface OpenCall {
@@ -64,6 +68,43 @@ export interface TodoStats {
   completed: number;
   inProgress: number;
   pending: number;
+}
+
+export interface Tokens {
+  input: number;
+  output: number;
+  cacheRead: number;
+  cacheCreation: number;
+  total: number;
+}
+
+/** What a session spent, and who says so. */
+export interface Usage {
+  /** `reported`: the client's own figures. Anything else is an estimate. */
+  status: string;
+  source: string;
+  tokens: Tokens;
+  costUsd: number | undefined;
+  requests: number;
+  models: { model: string; tokens: number; costUsd: number | undefined }[];
+}
+
+/** One answered request to a model. */
+export interface ApiRequest {
+  seq: number;
+  time: number;
+  sessionId: string;
+  /** Name of the subagent that asked, when it was told. */
+  agent: string;
+  /** Asked by the session's main thread. */
+  main: boolean;
+  model: string;
+  input: number;
+  output: number;
+  cacheRead: number;
+  cacheCreation: number;
+  costUsd: number | undefined;
+  durationMs: number;
 }
 
 export interface Session {
@@ -86,8 +127,7 @@ export interface Session {
   todos: TodoStats | undefined;
   lastPrompt: string;
   lastMessage: string;
-  tokens: number | undefined;
-  costUsd: number | undefined;
+  usage: Usage | undefined;
   contextPercentage: number | undefined;
   transcriptPath: string;
   activity: number[];

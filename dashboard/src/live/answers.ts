@@ -6,6 +6,7 @@ import { exportList } from './export';
 import type { Answers, Ask, Detail } from './protocol';
 import { rowOfEvent } from './history';
 import { rowOf, type EventRow } from './rows';
+import { reportSpend } from './spend-report';
 import { reportFiles, reportSession, reportTodos, reportTools, todosOf, type TodoReport } from './reports';
 
 const RELATED_MAX = 12;
@@ -27,6 +28,8 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return engine.api.stats(ask.minutes);
     case 'tools':
       return reportTools(engine.store, ask.from, ask.to, ask.session);
+    case 'spend':
+      return reportSpend(engine.requests, ask.from, ask.to, ask.bins, ask.group, (id) => engine.sessions.get(id)?.project ?? '');
     case 'files':
       return reportFiles(engine.store);
     case 'todos':

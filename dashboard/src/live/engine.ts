@@ -1,5 +1,5 @@
 // The worker's heart: takes what the server sends, keeps it, answers the page. Everything here runs beside the page, never in it.
-import { decodeEvents, decodeGap, decodeHello, decodeStateChange } from '../contract/decode';
+import { decodeEvents, decodeGap, decodeHello, decodeRequest, decodeStateChange } from '../contract/decode';
 import type { MonitorEvent, Session, StateSnapshot } from '../contract/types';
 import { Api } from './api';
 import { answer } from './answers';
@@ -12,6 +12,7 @@ import type { Ask, FromWorker, ServerInfo, WindowRequest } from './protocol';
 import { Query } from './query';
 import type { TodoReport } from './reports';
 import { Rates } from './rates';
+import { Requests } from './requests';
 import type { DividerRow } from './rows';
 import { EventStore, isError } from './store';
 import { summarize } from './summary';
@@ -31,6 +32,7 @@ export class Engine {
   sync: Sync;
   readonly sessions = new Map<string, Session>();
   readonly rates = new Rates();
+  readonly requests = new Requests();
   history: HistorySearch | undefined;
   /** Todo lists that were fetched because their events are older than this tab; empty when the server has none. */
   readonly olderTodos = new Map<string, TodoReport[]>();
@@ -212,6 +214,9 @@ export class Engine {
       const inserted = this.store.insert(event);
       if (!inserted) continue;
       this.rates.add(event.time, isError(event));
+      const request = decodeRequest(event);
+      if (request) this.requests.add(request);
+      else if (event.kind === 'compaction.finished') this.requests.compacted(event.sessionId, event.time);
       if (event.seq > this.#totalsAt && this.#totalsAt > 0) this.totalEvents += 1;
       changed = this.query.inserted(event.seq, now) || changed;
       if (inserted.changed > 0) changed = this.query.changed(inserted.changed, now) || changed;
@@ -225,6 +230,7 @@ export class Engine {
     this.sessions.clear();
     this.#notes.length = 0;
     this.olderTodos.clear();
+    this.requests.clear();
     this.hiddenTo = 0;
     this.#totalsAt = 0;
     this.store = new EventStore(this.capacity);

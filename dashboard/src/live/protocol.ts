@@ -1,8 +1,10 @@
 // What the page and its worker say to each other.
 import type { Health, MonitorEvent, Session, Stats } from '../contract/types';
 import type { Link } from './connection';
+import type { Context } from './requests';
 import type { Histogram } from './query';
 import type { FileReport, SessionReport, TodoReport, ToolReport } from './reports';
+import type { SpendGroup, SpendReport } from './spend-report';
 import type { EventRow, Row } from './rows';
 
 export interface WindowRequest {
@@ -64,6 +66,13 @@ export interface Summary {
   /** How late the newest live event was when it was stored here. */
   behindMs: number;
   problems: string[];
+  /** Cost that the clients reported in the last hour; undefined when none did. */
+  hourUsd: number | undefined;
+  /** The last hour is not wholly in this tab. */
+  hourPartial: boolean;
+  contexts: Record<string, Context>;
+  /** For each session a letter for each of its last 24 minutes: the kind of tool it used most. */
+  tapes: Record<string, string>;
 }
 
 export interface ServerInfo {
@@ -115,6 +124,7 @@ export type Ask =
   | { what: 'health' }
   | { what: 'stats'; minutes: number }
   | { what: 'tools'; from: number; to: number; session: string }
+  | { what: 'spend'; from: number; to: number; bins: number; group: SpendGroup }
   | { what: 'files' }
   | { what: 'todos' }
   | { what: 'session'; sessionId: string }
@@ -129,6 +139,7 @@ export interface Answers {
   health: Health;
   stats: Stats;
   tools: ToolReport[];
+  spend: SpendReport;
   files: FileReport[];
   todos: TodoReport[];
   session: SessionReport;

@@ -17,6 +17,8 @@ export interface ToolReport {
   totalMs: number;
   /** Calls in equal parts of the range. */
   spark: number[];
+  /** What its failures say, and how many say the commonest of it. */
+  failure: { text: string; count: number } | undefined;
 }
 
 export interface FileReport {
@@ -76,37 +78,60 @@ function* kept(store: EventStore): Generator<[seq: number, slot: number]> {
   for (let seq = ring.floor; seq <= ring.high; seq += 1) if (ring.has(seq)) yield [seq, ring.slot(seq)];
 }
 
+/** What is counted of one tool. */
+interface Tally {
+  calls: number;
+  failed: number;
+  open: number;
+  times: number[];
+  spark: number[];
+  failures: Map<string, number>;
+}
+
 export function reportTools(store: EventStore, from: number, to: number, session: string): ToolReport[] {
   const { ring } = store;
   const wanted = session === '' ? undefined : store.sessions.find(session);
-  const tools = new Map<number, { calls: number; failed: number; open: number; times: number[]; spark: number[] }>();
-  for (const [, slot] of kept(store)) {
+  const tools = new Map<number, Tally>();
+  for (const [seq, slot] of kept(store)) {
     const flags = ring.flags[slot] ?? 0;
     const time = ring.times[slot] ?? 0;
     const [kind = ''] = store.events.name(ring.events[slot] ?? 0).split(' ');
     if (!kind.startsWith('tool_call.') || (flags & Flag.merged) !== 0 || time < from || time > to) continue;
     if (wanted !== undefined && ring.sessions[slot] !== wanted) continue;
     const id = ring.tools[slot] ?? 0;
-    const tool = tools.get(id) ?? { calls: 0, failed: 0, open: 0, times: [], spark: new Array<number>(SPARK_BINS).fill(0) };
+    const tool: Tally = tools.get(id) ?? { calls: 0, failed: 0, open: 0, times: [], spark: new Array<number>(SPARK_BINS).fill(0), failures: new Map() };
     tools.set(id, tool);
     tool.calls += 1;
-    if ((flags & Flag.error) !== 0) tool.failed += 1;
+    if ((flags & Flag.error) !== 0) {
+      tool.failed += 1;
+      const says = failureOf(store, seq, slot);
+      tool.failures.set(says, (tool.failures.get(says) ?? 0) + 1);
+    }
     if ((flags & Flag.open) !== 0) tool.open += 1;
     const took = ring.duration(slot);
     if (took !== undefined) tool.times.push(took);
     const bin = Math.min(SPARK_BINS - 1, Math.floor(((time - from) / Math.max(1, to - from)) * SPARK_BINS));
     tool.spark[bin] = (tool.spark[bin] ?? 0) + 1;
   }
-  return [...tools].map(([id, { calls, failed, open, times, spark }]) => {
+  return [...tools].map(([id, { calls, failed, open, times, spark, failures }]) => {
+    const [commonest] = [...failures].sort((a, b) => b[1] - a[1]);
     const sorted = Float64Array.from(times);
     const tool = store.tools.name(id);
     return {
       tool, tone: toneOf(tool), calls, failed, open, spark,
+      failure: commonest && { text: commonest[0], count: commonest[1] },
       p50: times.length > 0 ? quantile(sorted, 0.5) : undefined,
       p95: times.length > 0 ? quantile(sorted, 0.95) : undefined,
       totalMs: times.reduce((sum, time) => sum + time, 0),
     };
   });
+}
+
+/** The first words of what a failed call ended with. */
+function failureOf(store: EventStore, seq: number, slot: number): string {
+  const peer = store.ring.peers[slot] ?? 0;
+  const says = store.shown.get(peer > 0 && store.ring.has(peer) ? peer : seq);
+  return (says.split(' · ')[0] ?? '').slice(0, 80);
 }
 
 export function reportFiles(store: EventStore): FileReport[] {

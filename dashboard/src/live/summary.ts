@@ -1,12 +1,14 @@
 // The figures around the list, twice a second.
 import type { Engine } from './engine';
 import type { Summary } from './protocol';
+import { Tapes } from './tapes';
 
 const BINS = 180;
 const MINUTE = 60_000;
 /** The histogram's ranges; the smallest that holds what is kept is drawn. */
 const SPANS = [15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 6 * 60 * MINUTE, 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE, 90 * 24 * 60 * MINUTE];
 const TYPES_MAX = 60;
+const HOUR = 3_600_000;
 
 export function summarize(engine: Engine, searching: boolean): Summary {
   const { store, query, sync, history, rates } = engine;
@@ -17,12 +19,14 @@ export function summarize(engine: Engine, searching: boolean): Summary {
   for (let id = 1; id < store.namespaces.size; id += 1) namespaces[store.namespaces.name(id)] = query.facets[id] ?? 0;
   const counts = new Uint32Array(store.events.size);
   let oldest = now;
+  const tapes = new Tapes(store, now);
   for (let slot = 0; slot < ring.capacity && ring.count > 0; slot += 1) {
     if ((ring.seqs[slot] ?? 0) === 0) continue;
     const event = ring.events[slot] ?? 0;
     counts[event] = (counts[event] ?? 0) + 1;
     const time = ring.times[slot] ?? 0;
     if (time < oldest && time > 0) oldest = time;
+    if (time > tapes.from) tapes.add(slot, time);
   }
   const span = SPANS.find((length) => now - oldest <= length) ?? now - oldest;
   const types = [...counts].flatMap((count, id) => {
@@ -52,6 +56,10 @@ export function summarize(engine: Engine, searching: boolean): Summary {
     catchingUp: loading.length === 0 ? undefined : { loaded: loading.reduce((sum, hole) => sum + hole.loaded, 0), total: loading.reduce((sum, hole) => sum + hole.total, 0) },
     behindMs: engine.behindMs,
     problems: engine.problems,
+    hourUsd: engine.requests.costSince(now - HOUR),
+    hourPartial: oldest > now - HOUR && !sync.atBeginning,
+    contexts: engine.requests.contexts(),
+    tapes: tapes.letters(),
   };
 }
 

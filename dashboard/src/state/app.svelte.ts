@@ -4,7 +4,7 @@ import { SESSION_STATES } from '../contract/types';
 import type { Link } from '../live/connection';
 import type { FromWorker, RowsMessage, ServerInfo, Summary } from '../live/protocol';
 import { RING_EVENTS_DEFAULT } from '../live/ring';
-import type { TimeMode } from '../ui/format';
+import { amount, type TimeMode } from '../ui/format';
 import { orderSessions } from './bay-order';
 import { Client } from './client';
 import { BASE, serverRoot, under } from './base';
@@ -84,6 +84,13 @@ export class App {
 
   get port(): number {
     return this.server.port || Number(new URL(this.origin).port) || 80;
+  }
+
+  /** How full the session's context is: as it was reported, else by its last request and the model's usual window. */
+  context(session: Session): { part: number; says: string } | undefined {
+    if (session.contextPercentage !== undefined) return { part: session.contextPercentage, says: 'Context used, as reported' };
+    const known = this.summary?.contexts[session.sessionId];
+    return known && { part: known.tokens / known.window, says: `Context: ${amount(known.tokens)} tokens in the last request, as reported; a window of ${amount(known.window)} is assumed for the model` };
   }
 
   /** A path of the page as the browser has to ask for it. */

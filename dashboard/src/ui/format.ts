@@ -76,6 +76,18 @@ export function amount(value: number): string {
   return count(value);
 }
 
+/** `$4.12`; a cost too small for cents is not called nothing. */
+export function usd(value: number): string {
+  if (value > 0 && value < 0.005) return '<$0.01';
+  return `$${value >= 1000 ? count(value) : value.toFixed(2)}`;
+}
+
+/** Tokens: `412`, `58.1 k`, `7.9 M`. */
+export function tokens(value: number): string {
+  if (value >= 999_500) return amount(value);
+  return value >= 1000 ? `${(value / 1000).toFixed(value < 99_950 ? 1 : 0)} k` : count(value);
+}
+
 export function bytes(value: number): string {
   if (value < 1024) return `${value} B`;
   if (value < 1024 * 1024) return `${(value / 1024).toFixed(value < 10_240 ? 1 : 0)} KiB`;

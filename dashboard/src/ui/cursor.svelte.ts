@@ -1,0 +1,5 @@
+// One crosshair for all charts over time that stand together.
+
+export class Cursor {
+  at = $state<number | undefined>(undefined);
+}
