@@ -19,6 +19,7 @@ mod launcher;
 mod metrics;
 mod otlp;
 mod raw;
+mod recovery;
 mod spool;
 mod stream;
 mod support;

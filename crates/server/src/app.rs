@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::{Config, StartError};
 use crate::hub::{Hub, Published, State};
 use crate::live;
+use crate::live::socketio::returning::Returning;
 use crate::recorder::Recorder;
 use crate::recorder::memory;
 
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) recorder: Recorder,
     pub(crate) reader: Reader,
     pub(crate) io: socketio::Server,
+    /// Socket.IO clients that may come back as who they were.
+    pub(crate) returning: Returning,
     pub(crate) started_at: Time,
     pub(crate) stopping: AtomicBool,
     /// HTTP requests and inbound socket requests since the start.
@@ -55,6 +58,7 @@ impl App {
         hub: Arc<Hub>,
         recorder: Recorder,
         reader: Reader,
+        returning: Returning,
     ) -> Arc<App> {
         let access = Access::new(&config, &host);
         Arc::new_cyclic(|app| App {
@@ -67,6 +71,7 @@ impl App {
             hub,
             recorder,
             reader,
+            returning,
             started_at: clock::now(),
             stopping: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -122,10 +127,11 @@ impl App {
     }
 }
 
-/// Opens the store and reads the live state back. Blocking.
-pub(crate) fn open_store(config: &Config) -> Result<(Store, State), StartError> {
+/// Opens the store and reads the live state back, and the clients that may come back. Blocking.
+pub(crate) fn open_store(config: &Config) -> Result<(Store, State, Returning), StartError> {
     let options = Options { encrypted: config.key.is_some(), ..Options::default() };
     let mut store = Store::open(&config.data_dir, config.key.as_ref(), options, clock::now().ms())?;
     let state = memory::restore(&mut store);
-    Ok((store, state))
+    let returning = Returning::restore(&mut store, clock::now());
+    Ok((store, state, returning))
 }

@@ -84,13 +84,13 @@ impl Server {
         let tls = config.tls.as_ref().map(listener::Tls::load).transpose()?;
         let opening = config.clone();
         let opened = tokio::task::spawn_blocking(move || app::open_store(&opening)).await;
-        let (store, state) = opened.map_err(|_| StartError::Interrupted)??;
+        let (store, state, returning) = opened.map_err(|_| StartError::Interrupted)??;
         let reader = store.reader();
         let hub = Arc::new(Hub::new(store.epoch().to_owned(), config::random_id()?, state));
         let positions = ingest::spool_door::positions(&store, &config.spools);
         let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
 
-        let app = App::new(config, host, port, hub, recorder, reader);
+        let app = App::new(config, host, port, hub, recorder, reader, returning);
         let mut tasks = JoinSet::new();
         live::start(&app, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);

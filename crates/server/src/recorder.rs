@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use event::event::{Event, Fact, Time};
 use event::vocabulary::Kept;
-use store::{Batch, Record, Store, StoreError};
+use store::{Batch, Note, Record, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::clock;
 use crate::hub::{Hub, Published};
@@ -48,6 +48,8 @@ struct Told {
     position: Option<(String, Vec<u8>)>,
     /// The same facts were told before and could not be stored.
     again: bool,
+    /// What is good to know after a restart.
+    notes: Vec<Note>,
     done: oneshot::Sender<Result<Vec<u64>, NotStored>>,
 }
 
@@ -98,9 +100,18 @@ impl Recorder {
         facts: Vec<Fact>,
     ) -> Result<oneshot::Receiver<Result<Vec<u64>, NotStored>>, Vec<Fact>> {
         let (done, stored) = oneshot::channel();
-        match self.queue.try_send(Told { facts, position: None, again: false, done }) {
+        match self.queue.try_send(Told { facts, position: None, again: false, notes: Vec::new(), done }) {
             Ok(()) => Ok(stored),
             Err(mpsc::error::TrySendError::Full(told) | mpsc::error::TrySendError::Closed(told)) => Err(told.facts),
+        }
+    }
+
+    /// Keeps a note for the next start, soon; not when the recorder has no room for it now.
+    pub(crate) fn note(&self, note: Note) {
+        let (done, _) = oneshot::channel();
+        let told = Told { facts: Vec::new(), position: None, again: false, notes: vec![note], done };
+        if self.queue.try_send(told).is_err() {
+            debug!("no room for a note");
         }
     }
 
@@ -112,7 +123,7 @@ impl Recorder {
     ) -> Result<Vec<u64>, NotStored> {
         let stopping = || NotStored("the server is stopping".to_owned());
         let (done, stored) = oneshot::channel();
-        self.queue.send(Told { facts, position, again, done }).await.map_err(|_| stopping())?;
+        self.queue.send(Told { facts, position, again, notes: Vec::new(), done }).await.map_err(|_| stopping())?;
         stored.await.map_err(|_| stopping())?
     }
 }
@@ -136,6 +147,7 @@ struct Group {
     bytes: usize,
     /// The numbers of each telling, and whether its facts were told before.
     told: Vec<(Vec<u64>, bool)>,
+    notes: Vec<Note>,
 }
 
 impl Writer {
@@ -184,6 +196,7 @@ impl Writer {
         }
         group.batch.positions.extend(told.position.map(|(door, position)| (door, Some(position))));
         group.told.push((numbers, told.again));
+        group.notes.extend(told.notes);
         told.done
     }
 
@@ -209,7 +222,7 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Group, waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>) {
-        let Group { batch, events, volatile, told, .. } = group;
+        let Group { batch, events, volatile, told, notes, .. } = group;
         let written = self.store.write(&batch, clock::now().ms());
         match written {
             Ok(()) => {
@@ -228,6 +241,9 @@ impl Writer {
                 }
             }
             Err(error) => self.not_stored(&error, events, volatile, waiting, &told),
+        }
+        if let Err(error) = self.store.keep_notes(&notes) {
+            debug!("{} notes are not kept: {error}", notes.len());
         }
     }
 

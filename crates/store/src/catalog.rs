@@ -1,4 +1,5 @@
-//! The checkpoint of the live state: a cache that spares the server reading all of history when it starts.
+//! What spares the server work, or its clients a fresh start, when it starts again: the checkpoint of the live state, and
+//! notes.
 //!
 //! Anything wrong with it makes it absent, never an error for whoever reads it.
 
@@ -14,10 +15,20 @@ use crate::schema;
 use crate::vault;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS checkpoint (
-    id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, seq INTEGER NOT NULL, state BLOB NOT NULL);";
+    id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, seq INTEGER NOT NULL, state BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS note (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;";
 
 /// A state never unpacks to more; a larger one is damage.
 const STATE_BYTES_MAX: usize = 1 << 30;
+
+/// Something small that is good to know after a restart, and no harm to lose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Under which it is kept.
+    pub key: Vec<u8>,
+    /// What is kept; `None` forgets it.
+    pub value: Option<Vec<u8>>,
+}
 
 /// `catalog.db`, opened when it is first needed.
 pub(crate) struct Catalog {
@@ -38,10 +49,7 @@ impl Catalog {
             path: self.path.clone(),
             source,
         })?;
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.open_or_replace()?,
-        };
+        let connection = self.take_connection()?;
         let sql = "INSERT OR REPLACE INTO checkpoint (id, epoch, seq, state) VALUES (1, ?1, ?2, ?3)";
         let saved = connection.execute(sql, params![epoch, seq as i64, packed]);
         saved.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
@@ -69,6 +77,49 @@ impl Catalog {
                 self.connection = None;
                 None
             }
+        }
+    }
+
+    /// Keeps and forgets notes, all or none.
+    pub(crate) fn keep_notes(&mut self, notes: &[Note]) -> Result<(), StoreError> {
+        let mut connection = self.take_connection()?;
+        let kept = (|| {
+            let transaction = connection.transaction()?;
+            for note in notes {
+                match &note.value {
+                    Some(value) => transaction
+                        .prepare_cached("INSERT OR REPLACE INTO note (key, value) VALUES (?1, ?2)")?
+                        .execute(params![note.key, value])?,
+                    None => transaction.prepare_cached("DELETE FROM note WHERE key = ?1")?.execute([&note.key])?,
+                };
+            }
+            transaction.commit()
+        })();
+        kept.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// The notes of this folder; none when they cannot be read.
+    pub(crate) fn notes(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if self.connection.is_none() {
+            if !self.path.exists() {
+                return Vec::new();
+            }
+            self.connection = self.open().ok();
+        }
+        let Some(connection) = &self.connection else { return Vec::new() };
+        let read = || {
+            let mut statement = connection.prepare("SELECT key, value FROM note")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()
+        };
+        read().unwrap_or_default()
+    }
+
+    fn take_connection(&mut self) -> Result<Connection, StoreError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.open_or_replace(),
         }
     }
 

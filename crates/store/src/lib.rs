@@ -11,7 +11,7 @@
 //! * [`key`]: the user's key; `vault.rs`: the key of each file, wrapped by the user's
 //! * `folder.rs`: the day files, their names and number ranges, the lock; `schema.rs`: what is in one
 //! * `heads.rs`: what a filter can ask for of an event, and the blocks that let it skip; `codec.rs`: payloads on disk
-//! * `catalog.rs`: the checkpoint of the live state, a cache
+//! * `catalog.rs`: the checkpoint of the live state, and notes; a cache
 //!
 //! # Files
 //!
@@ -36,6 +36,7 @@ mod vault;
 mod writer;
 
 pub use batch::{Batch, Record};
+pub use catalog::Note;
 pub use error::StoreError;
 pub use key::Key;
 pub use page::{Direction, Page, PageQuery};

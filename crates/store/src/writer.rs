@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tracing::warn;
 
 use crate::batch::Batch;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Note};
 use crate::codec::Packer;
 use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder, Opened};
@@ -193,6 +193,16 @@ impl Store {
     /// The live state last kept, if it is there, whole, and of this folder's events.
     pub fn load_checkpoint(&mut self) -> Option<(u64, Vec<u8>)> {
         self.catalog.load(&self.epoch).filter(|(seq, _)| *seq < self.seq_next)
+    }
+
+    /// Keeps and forgets small notes. A cache: the end of the process loses none, a crash of the machine may.
+    pub fn keep_notes(&mut self, notes: &[Note]) -> Result<(), StoreError> {
+        if notes.is_empty() { Ok(()) } else { self.catalog.keep_notes(notes) }
+    }
+
+    /// All notes: key and value.
+    pub fn notes(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.catalog.notes()
     }
 
     /// Empties the write-ahead log into the file and lets the folder go.

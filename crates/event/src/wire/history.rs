@@ -27,6 +27,8 @@ pub struct EventJson<'a> {
     namespace: &'a str,
     event: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<&'a str>,
@@ -65,6 +67,7 @@ impl<'a> From<&'a Event> for EventJson<'a> {
             kind: fact.kind,
             namespace: fact.namespace(),
             event: fact.event_name(),
+            room: fact.room.as_deref(),
             session_id: fact.session_id.as_deref(),
             agent_id: fact.agent_id.as_deref(),
             agent_type: fact.agent_type.as_deref(),
@@ -92,6 +95,7 @@ struct EventRead {
     kind: Kind,
     namespace: String,
     event: String,
+    room: Option<String>,
     session_id: Option<String>,
     agent_id: Option<String>,
     agent_type: Option<String>,
@@ -122,7 +126,7 @@ pub fn read(json: &[u8]) -> serde_json::Result<Event> {
             kind: read.kind,
             time: read.time,
             route: told_elsewhere.then_some(Route { namespace: read.namespace, event: read.event }),
-            room: None,
+            room: read.room,
             session_id: read.session_id,
             agent_id: read.agent_id,
             agent_type: read.agent_type,

@@ -1,6 +1,10 @@
 //! The Socket.IO way out: the eight namespaces and the default one, and what clients may ask there.
 
-use std::collections::HashSet;
+mod forward;
+mod recovery;
+pub(crate) mod returning;
+mod rooms;
+
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
@@ -8,26 +12,21 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use event::vocabulary::{Kind, NAMESPACES};
-use event::wire::{broadcast, socketio as wire};
 use serde_json::{Value, json};
 use socketio::engine::{CloseReason, ConnectionInfo, Handshake, Lost};
 use socketio::packet::Event as Emitted;
-use socketio::{Ack, ConnectRefusal, Encoded, Handler, Json, Server, Socket};
+use socketio::{Ack, ConnectRefusal, Handler, Server, Socket};
 
 use super::{page, status};
 use crate::access::{self, Granted, Visitor};
 use crate::api::sessions;
 use crate::app::App;
 use crate::config::Config;
-use crate::hub::Published;
-use crate::hub::outbox::Next;
 use crate::ingest;
+pub(crate) use forward::forward;
 
 /// The default namespace's events; each has a room of its name, and clients are in all three until they narrow.
 const BROADCASTS: [&str; 3] = ["agent_activity", "file_operation", "session_update"];
-
-/// Events read from the outbox at a time.
-const EVENTS_AT_ONCE: usize = 256;
 
 /// The longest room name a client may ask for, in bytes.
 const ROOM_BYTES_MAX: usize = 256;
@@ -75,56 +74,6 @@ fn plain_upgrade(request: &Request) -> Option<http::Uri> {
     format!("/socket.io/?EIO=4&transport=websocket{rest}").parse().ok()
 }
 
-/// Sends every event to the sockets of its namespace, encoded once.
-pub(crate) async fn forward(app: Arc<App>) {
-    let mut cursor = app.hub.outbox.subscribe();
-    let mut last_seq = app.hub.state().seq;
-    loop {
-        let (events, lost) = match app.hub.outbox.next(&mut cursor, EVENTS_AT_ONCE).await {
-            Next::Events { events, lost } => (events, lost),
-            Next::Closed => return,
-        };
-        let first = events.iter().find_map(|published| published.event.seq);
-        if lost > 0 {
-            let gap = json!({ "from": last_seq + 1, "to": first.map_or(last_seq + lost, |first| first - 1), "reason": "the server was too busy to send them" });
-            for namespace in NAMESPACES {
-                app.io.to(namespace).emit(&Encoded::event(namespace, "gap", &[Json::Value(&gap)]).kept());
-            }
-        }
-        let listening: HashSet<String> =
-            app.io.namespaces().into_iter().filter(|(_, sockets)| *sockets > 0).map(|(name, _)| name).collect();
-        for published in &events {
-            send(&app.io, published, &listening);
-        }
-        last_seq = events.iter().rev().find_map(|published| published.event.seq).unwrap_or(last_seq);
-        // Encoding is work; others on this thread get their turn.
-        tokio::task::yield_now().await;
-    }
-}
-
-fn send(io: &Server, published: &Published, listening: &HashSet<String>) {
-    let event = &published.event;
-    let fact = &event.fact;
-    let tag = event.seq.unwrap_or(0);
-    let namespace = fact.namespace();
-    if listening.contains(namespace) {
-        let payload = wire::payload(event).to_string();
-        for name in std::iter::once(fact.event_name()).chain(fact.narrower_events()) {
-            let packet = Encoded::event(namespace, name, &[Json::Raw(&payload)]).tagged(tag);
-            let mut to = io.to(namespace);
-            if let Some(room) = &fact.room {
-                to = to.room(room.clone());
-            }
-            to.emit(&packet);
-        }
-    }
-    if listening.contains("/")
-        && let Some((name, payload)) = broadcast::message(event)
-    {
-        io.to("/").room(name).emit(&Encoded::event("/", name, &[Json::Value(&payload)]).tagged(tag));
-    }
-}
-
 /// What clients ask and tell.
 struct Clients {
     app: Weak<App>,
@@ -134,12 +83,19 @@ impl Handler for Clients {
     fn connect(&self, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal> {
         let app = self.app.upgrade().ok_or_else(|| ConnectRefusal::new("the server is stopping"))?;
         admit(&app, socket, auth)?;
-        if socket.namespace() == "/" {
+        let is_back = recovery::take_back(&app, socket, auth)
+            .map_err(|_| ConnectRefusal::new("the server has no random bytes; try again"))?;
+        if socket.namespace() == "/" && !is_back {
             for room in BROADCASTS {
                 socket.join(room);
             }
         }
         Ok(())
+    }
+
+    fn disconnected(&self, socket: &Socket, _: CloseReason) {
+        let Some(app) = self.app.upgrade() else { return };
+        recovery::left(&app, socket);
     }
 
     fn connected(&self, socket: &Socket) {
@@ -162,12 +118,18 @@ impl Handler for Clients {
         match (socket.namespace(), event.name.as_str()) {
             ("/" | "/system", "get_status") => answer(socket, ack, "status", status::payload(&app)),
             ("/" | page::NAMESPACE, "get_state") => answer(socket, ack, "state", sessions::snapshot(&app)),
-            ("/", "subscribe") => subscribe(socket, &argument, ack),
+            ("/", "subscribe") => {
+                subscribe(socket, &argument, ack);
+                recovery::stays(&app, socket);
+            }
             (page::NAMESPACE, "ping_rtt") => acknowledge(ack, &json!({ "server_time": crate::clock::now() })),
             (page::NAMESPACE, _) => {
                 acknowledge(ack, &json!({ "status": "error", "message": "this namespace takes no events" }))
             }
-            (_, "join" | "leave") => room(socket, &event.name, &argument, ack),
+            (_, "join" | "leave") => {
+                room(socket, &event.name, &argument, ack);
+                recovery::stays(&app, socket);
+            }
             _ => ingest::socketio::take(&app, socket.namespace(), &event.name, argument, ack),
         }
     }
@@ -236,7 +198,17 @@ fn room(socket: &Socket, verb: &str, argument: &Value, ack: Option<Ack>) {
     let Some(name) = name.filter(|name| !name.is_empty() && name.len() <= ROOM_BYTES_MAX) else {
         return acknowledge(ack, &json!({ "status": "error", "message": "a room is a string of 1 to 256 bytes" }));
     };
+    if rooms::is_ours(name) {
+        return acknowledge(
+            ack,
+            &json!({ "status": "error", "message": format!("{name:?} is not for clients to join") }),
+        );
+    }
     let changed = if verb == "join" { socket.join(name) } else { socket.leave(name) };
+    if verb == "join" && !changed && !socket.rooms().iter().any(|joined| joined == name) {
+        return acknowledge(ack, &json!({ "status": "error", "message": "this client is in as many rooms as it may" }));
+    }
+    rooms::narrow(socket);
     acknowledge(ack, &json!({ "status": "ok", "room": name, "changed": changed }));
 }
 
