@@ -17,6 +17,7 @@ mod doors;
 mod kill;
 mod launcher;
 mod metrics;
+mod openapi;
 mod otlp;
 mod raw;
 mod recovery;
