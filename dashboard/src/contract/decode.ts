@@ -1,7 +1,7 @@
 // Turns what came over the network into the contract's types; nothing from outside is trusted before it passed here.
 // This is the only file where `as` may stand.
 import type {
-  Agent, ApiRequest, Cut, EventPage, Gap, Health, Hello, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionState, StateChange, StateSnapshot, Stats, Todo, Usage,
+  Agent, ApiRequest, Change, Cut, EventPage, Gap, Health, Hello, Hunk, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionState, StateChange, StateSnapshot, Stats, Todo, Usage,
 } from './types';
 
 /** Longer one-line texts are cut: a row never shows more, and a hostile summary cannot fill memory. */
@@ -204,7 +204,7 @@ export function decodeRequest(event: MonitorEvent): ApiRequest | undefined {
   const data = object(event.data);
   return {
     seq: event.seq, time: event.time, sessionId: event.sessionId,
-    agent: event.agentType || name(data['agent.name']) || name(data['agent_type']),
+    agent: event.agentType || name(data['agent.name']) || name(data['agent_type']) || (/^agent:[^:]*:(.+)$/.exec(text(data['query_source']))?.[1] ?? ''),
     main: event.agentId === '' && !SIDE_THREADS.test(text(data['query_source'])),
     model: name(data['model']) || 'unknown',
     input: count(data['input_tokens']), output: count(data['output_tokens']), cacheRead: count(data['cache_read_tokens']), cacheCreation: count(data['cache_creation_tokens']),
@@ -306,6 +306,18 @@ export function decodeFileOperation(data: unknown): { path: string; operation: s
   const path = line(text(entry['path'], 4096) || text(entry['file'], 4096) || text(entry['file_path'], 4096) || text(change['path'], 4096));
   if (path === '') return undefined;
   return { path, operation: name(entry['operation']), added: count(change['added'] ?? entry['added']), removed: count(change['removed'] ?? entry['removed']) };
+}
+
+/** What a content answer of a call says it did to a file: the tool's own patch, else the text it wrote. */
+export function decodeChange(value: unknown): Omit<Change, 'callSeq'> {
+  const data = object(object(value)['data']);
+  const response = object(data['tool_response']);
+  const input = object(data['tool_input']);
+  const hunks = list(response['structuredPatch']).filter(isObject).map((hunk): Hunk => ({
+    oldStart: count(hunk['oldStart']), newStart: count(hunk['newStart']), lines: list(hunk['lines']).filter((entry) => typeof entry === 'string'),
+  }));
+  const whole = [input['content'], input['new_source'], response['content']].find((entry) => typeof entry === 'string');
+  return { hunks, created: response['type'] === 'create', whole: hunks.length === 0 && typeof whole === 'string' ? whole : undefined };
 }
 
 /** The message of a REST error body, for people. */

@@ -195,6 +195,23 @@ export interface Stats {
   clients: number | undefined;
 }
 
+/** A piece of a change: lines begin with ` `, `+` or `-`. */
+export interface Hunk {
+  oldStart: number;
+  newStart: number;
+  lines: string[];
+}
+
+/** What a call did to a file. */
+export interface Change {
+  /** The call's end; 0 when it is not kept. */
+  callSeq: number;
+  hunks: Hunk[];
+  created: boolean;
+  /** The new text, where no patch was told. */
+  whole: string | undefined;
+}
+
 export interface Todo {
   id: string;
   content: string;

@@ -6,8 +6,10 @@ import { exportList } from './export';
 import type { Answers, Ask, Detail } from './protocol';
 import { rowOfEvent } from './history';
 import { rowOf, type EventRow } from './rows';
+import { reportSession } from './session-report';
 import { reportSpend } from './spend-report';
-import { reportFiles, reportSession, reportTodos, reportTools, todosOf, type TodoReport } from './reports';
+import { loadChange, reportFiles, reportMemory } from './files-report';
+import { reportTodos, reportTools, todosOf, type TodoReport } from './reports';
 
 const RELATED_MAX = 12;
 /** How far back related rows are looked for. */
@@ -32,10 +34,14 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return reportSpend(engine.requests, ask.from, ask.to, ask.bins, ask.group, (id) => engine.sessions.get(id)?.project ?? '');
     case 'files':
       return reportFiles(engine.store);
+    case 'memory':
+      return reportMemory(engine.store);
+    case 'change':
+      return loadChange(engine, ask.seq);
     case 'todos':
       return loadTodos(engine);
     case 'session':
-      return reportSession(engine.store, ask.sessionId, engine.sync.atBeginning);
+      return reportSession(engine, ask.sessionId, ask.known);
     case 'step': {
       const list = engine.list();
       const from = ask.seq === 0 ? list.length : list.indexOf(ask.seq);

@@ -1,9 +1,11 @@
 // What the page and its worker say to each other.
-import type { Health, MonitorEvent, Session, Stats } from '../contract/types';
+import type { Change, Health, MonitorEvent, Session, Stats } from '../contract/types';
 import type { Link } from './connection';
 import type { Context } from './requests';
 import type { Histogram } from './query';
-import type { FileReport, SessionReport, TodoReport, ToolReport } from './reports';
+import type { FileReport, MemoryReport } from './files-report';
+import type { TodoReport, ToolReport } from './reports';
+import type { SessionReport } from './session-report';
 import type { SpendGroup, SpendReport } from './spend-report';
 import type { EventRow, Row } from './rows';
 
@@ -126,8 +128,11 @@ export type Ask =
   | { what: 'tools'; from: number; to: number; session: string }
   | { what: 'spend'; from: number; to: number; bins: number; group: SpendGroup }
   | { what: 'files' }
+  | { what: 'memory' }
+  | { what: 'change'; seq: number }
   | { what: 'todos' }
-  | { what: 'session'; sessionId: string }
+  /** `known`: the version the page has; the answer is nothing when that is still right. */
+  | { what: 'session'; sessionId: string; known: string }
   | { what: 'step'; seq: number; by: number }
   | { what: 'export'; filter: string; timeZone: string }
   | { what: 'test' };
@@ -141,8 +146,10 @@ export interface Answers {
   tools: ToolReport[];
   spend: SpendReport;
   files: FileReport[];
+  memory: MemoryReport[];
+  change: Change;
   todos: TodoReport[];
-  session: SessionReport;
+  session: SessionReport | undefined;
   /** Number of the event `by` rows away; 0 when there is none. */
   step: number;
   export: Exported;

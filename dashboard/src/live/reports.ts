@@ -1,8 +1,8 @@
 // Summaries over the kept events for the views Usage, Work and Timeline; made only when a view asks.
-import { decodeEvent, decodeFileOperation, decodeTodos, parseJson } from '../contract/decode';
+import { decodeEvent, decodeTodos, parseJson } from '../contract/decode';
 import type { MonitorEvent, Todo } from '../contract/types';
 import { Flag } from './ring';
-import { shortTool, toneOf, wordOf, type Tone } from './rows';
+import { toneOf, type Tone } from './rows';
 import type { EventStore } from './store';
 import { quantile } from './tool-times';
 
@@ -21,58 +21,20 @@ export interface ToolReport {
   failure: { text: string; count: number } | undefined;
 }
 
-export interface FileReport {
-  path: string;
-  project: string;
-  sessions: string[];
-  reads: number;
-  edits: number;
-  added: number;
-  removed: number;
-  lastTime: number;
-  lastSeq: number;
+/** An item with its times; 0 for those that were not told. */
+export interface DatedTodo extends Todo {
+  startedAt: number;
+  doneAt: number;
 }
 
 export interface TodoReport {
   sessionId: string;
   time: number;
   seq: number;
-  todos: Todo[];
-}
-
-export interface Span {
-  seq: number;
-  start: number;
-  /** 0 while the call runs. */
-  end: number;
-  lane: string;
-  agentId: string;
-  what: string;
-  tone: Tone;
-  error: boolean;
-  label: string;
-}
-
-export interface Mark {
-  seq: number;
-  time: number;
-  what: string;
-  label: string;
-}
-
-export interface SessionReport {
-  spans: Span[];
-  marks: Mark[];
-  /** Oldest event of the session that this tab knows. */
-  from: number;
-  events: number;
-  truncated: boolean;
+  todos: DatedTodo[];
 }
 
 const SPARK_BINS = 48;
-const SPANS_MAX = 60_000;
-const MARK_KINDS = new Set(['prompt.submitted', 'turn.finished', 'turn.failed', 'permission.requested', 'elicitation.requested', 'compaction.started', 'session.started', 'session.ended', 'notification.sent']);
-
 function* kept(store: EventStore): Generator<[seq: number, slot: number]> {
   const { ring } = store;
   for (let seq = ring.floor; seq <= ring.high; seq += 1) if (ring.has(seq)) yield [seq, ring.slot(seq)];
@@ -134,83 +96,44 @@ function failureOf(store: EventStore, seq: number, slot: number): string {
   return (says.split(' · ')[0] ?? '').slice(0, 80);
 }
 
-export function reportFiles(store: EventStore): FileReport[] {
-  const files = new Map<string, FileReport>();
-  for (const [seq, slot] of kept(store)) {
-    const { ring } = store;
-    const [kind = ''] = store.events.name(ring.events[slot] ?? 0).split(' ');
-    if (kind !== 'file.operated') continue;
-    const raw = store.raw.get(seq);
-    const operation = raw === undefined ? undefined : decodeFileOperation(decodeEvent(parseJson(raw))?.data);
-    if (!operation) continue;
-    const session = ring.sessions[slot] ?? 0;
-    const project = store.projectOf(session);
-    const file = files.get(operation.path) ?? { path: operation.path, project, sessions: [], reads: 0, edits: 0, added: 0, removed: 0, lastTime: 0, lastSeq: 0 };
-    files.set(operation.path, file);
-    if (/^read|^view|^open/i.test(operation.operation)) file.reads += 1;
-    else file.edits += 1;
-    file.added += operation.added;
-    file.removed += operation.removed;
-    file.lastTime = ring.times[slot] ?? 0;
-    file.lastSeq = seq;
-    const name = store.sessions.name(session);
-    if (!file.sessions.includes(name)) file.sessions.push(name);
-  }
-  return [...files.values()].sort((a, b) => b.lastTime - a.lastTime);
-}
-
-/** The newest list of each session. */
+/** The newest list of each session, with when each item was begun and done, as far as this tab knows. */
 export function reportTodos(store: EventStore): TodoReport[] {
   const { ring } = store;
   const lists = new Map<number, TodoReport>();
-  for (let seq = ring.high; seq >= ring.floor; seq -= 1) {
-    if (!ring.has(seq)) continue;
-    const slot = ring.slot(seq);
-    const session = ring.sessions[slot] ?? 0;
-    if (lists.has(session) || !store.events.name(ring.events[slot] ?? 0).startsWith('todo.updated')) continue;
-    const raw = store.raw.get(seq);
-    const event = raw === undefined ? undefined : decodeEvent(parseJson(raw));
+  for (const [seq, slot] of kept(store)) {
+    if (!store.events.name(ring.events[slot] ?? 0).startsWith('todo.updated')) continue;
+    const event = todoEvent(store, seq);
     const report = event && todosOf(event);
-    if (report) lists.set(session, report);
+    if (!report) continue;
+    const session = ring.sessions[slot] ?? 0;
+    const before = new Map(lists.get(session)?.todos.map((todo) => [todo.content, todo]));
+    lists.set(session, { ...report, todos: report.todos.map((todo) => dated(todo, before.get(todo.content), event.time)) });
   }
   return [...lists.values()];
 }
 
-export function todosOf(event: MonitorEvent): TodoReport | undefined {
-  const todos = decodeTodos(event.data);
-  return todos.length === 0 ? undefined : { sessionId: event.sessionId, time: event.time, seq: event.seq, todos };
+const readTodos = new WeakMap<EventStore, Map<number, MonitorEvent>>();
+
+/** A list's event, read once. */
+function todoEvent(store: EventStore, seq: number): MonitorEvent | undefined {
+  let known = readTodos.get(store);
+  if (!known) readTodos.set(store, (known = new Map()));
+  const seen = known.get(seq);
+  if (seen) return seen;
+  const raw = store.raw.get(seq);
+  const event = raw === undefined ? undefined : decodeEvent(parseJson(raw));
+  if (known.size > 5000) known.clear();
+  if (event) known.set(seq, event);
+  return event;
 }
 
-export function reportSession(store: EventStore, sessionId: string, complete: boolean): SessionReport {
-  const { ring } = store;
-  const session = store.sessions.find(sessionId);
-  const report: SessionReport = { spans: [], marks: [], from: 0, events: 0, truncated: !complete };
-  if (session === undefined) return report;
-  for (const [seq, slot] of kept(store)) {
-    if (ring.sessions[slot] !== session) continue;
-    const time = ring.times[slot] ?? 0;
-    const flags = ring.flags[slot] ?? 0;
-    const [kind = '', event = ''] = store.events.name(ring.events[slot] ?? 0).split(' ');
-    if (report.events === 0) report.from = time;
-    report.events += 1;
-    if (MARK_KINDS.has(kind)) report.marks.push({ seq, time, what: wordOf(kind, event, ''), label: store.shown.get(seq) });
-    if (!kind.startsWith('tool_call.') || (flags & Flag.merged) !== 0 || report.spans.length >= SPANS_MAX) continue;
-    const tool = store.tools.name(ring.tools[slot] ?? 0);
-    const took = ring.duration(slot);
-    const started = kind === 'tool_call.started';
-    const running = (flags & Flag.open) !== 0;
-    const agent = ring.agents[slot] ?? 0;
-    report.spans.push({
-      seq,
-      start: started ? time : time - (took ?? 0),
-      end: running ? 0 : started ? time + (took ?? 0) : time,
-      lane: store.agentType(agent),
-      agentId: store.agentId(agent),
-      what: shortTool(tool),
-      tone: toneOf(tool),
-      error: (flags & Flag.error) !== 0,
-      label: store.shown.get(seq),
-    });
-  }
-  return report;
+function dated(todo: Todo, before: DatedTodo | undefined, at: number): DatedTodo {
+  const now = todo.status === 'in_progress';
+  const done = todo.status === 'completed';
+  return { ...todo, startedAt: before?.startedAt || (now ? at : 0), doneAt: done ? before?.doneAt || (before && before.status !== 'completed' ? at : 0) : 0 };
+}
+
+export function todosOf(event: MonitorEvent): TodoReport | undefined {
+  const todos = decodeTodos(event.data);
+  return todos.length === 0 ? undefined : { sessionId: event.sessionId, time: event.time, seq: event.seq, todos: todos.map((todo) => ({ ...todo, startedAt: 0, doneAt: 0 })) };
 }

@@ -7,18 +7,19 @@ const at = (path: string) => new URL(path, 'http://127.0.0.1:8765');
 
 it('round-trips views, filters and selections', () => {
   const routes: Route[] = [
-    { view: 'live', filter: 'ns:hook,log tool:Bash is:error', event: 81234, session: '', tab: '' },
-    { view: 'live', filter: '', event: 0, session: '', tab: '' },
-    { view: 'timeline', filter: '', event: 7, session: 'c01b/d4', tab: '' },
-    { view: 'work', filter: '', event: 0, session: '', tab: 'files' },
-    { view: 'usage', filter: '', event: 0, session: '', tab: '' },
-    { view: 'system', filter: '', event: 0, session: '', tab: '' },
+    { view: 'live', filter: 'ns:hook,log tool:Bash is:error', event: 81234, session: '', tab: '', item: '' },
+    { view: 'live', filter: '', event: 0, session: '', tab: '', item: '' },
+    { view: 'timeline', filter: '', event: 7, session: 'c01b/d4', tab: '', item: '' },
+    { view: 'work', filter: '', event: 0, session: '', tab: 'files', item: '/home/a b/ü.rs' },
+    { view: 'timeline', filter: '', event: 0, session: 'c01b', tab: 'agents', item: '' },
+    { view: 'usage', filter: '', event: 0, session: '', tab: '', item: '' },
+    { view: 'system', filter: '', event: 0, session: '', tab: '', item: '' },
   ];
   for (const route of routes) expect(readRoute(at(writeRoute(route, at('/'))))).toEqual(route);
 });
 
 it('shows a range as from and to, and keeps the page\'s own parameters', () => {
-  const url = writeRoute({ view: 'live', filter: 'from:2026-11-20T14:00:00Z checkout', event: 0, session: '', tab: '' }, at('/?port=9000&x=1'));
+  const url = writeRoute({ view: 'live', filter: 'from:2026-11-20T14:00:00Z checkout', event: 0, session: '', tab: '', item: '' }, at('/?port=9000&x=1'));
   expect(url).toBe('/live?port=9000&q=checkout&from=2026-11-20T14%3A00%3A00Z');
   expect(readRoute(at(url)).filter).toBe('from:2026-11-20T14:00:00Z checkout');
 });

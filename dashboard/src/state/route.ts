@@ -14,6 +14,8 @@ export interface Route {
   session: string;
   /** Tab within a view. */
   tab: string;
+  /** What is chosen within a tab: a file's path. */
+  item: string;
 }
 
 /** Parameters of the page itself, kept through every navigation. */
@@ -37,6 +39,7 @@ export function readRoute(url: URL, base: string = BASE): Route {
     event: Number.isSafeInteger(event) && event > 0 ? event : 0,
     session: first === 's' ? second : '',
     tab: first === 'work' ? second || 'todos' : (parameters.get('tab') ?? ''),
+    item: parameters.get('f') ?? '',
   };
 }
 
@@ -54,6 +57,8 @@ export function writeRoute(route: Route, current: URL, base: string = BASE): str
       if (values.length > 0) parameters.set(key, values.join(','));
     }
   }
+  if (route.tab !== '' && (route.view === 'timeline' || route.view === 'system')) parameters.set('tab', route.tab);
+  if (route.item !== '' && (route.view === 'timeline' || route.view === 'work')) parameters.set('f', route.item);
   if (route.event > 0) parameters.set('e', String(route.event));
   const query = parameters.toString();
   return under(base, pathOf(route)) + (query === '' ? '' : `?${query}`);

@@ -4,7 +4,7 @@
 const REST_FACTOR = 10;
 
 /** The tab is still being filled when a view opens with the page: the first answers are soon out of date. */
-const FIRST_ROUNDS_MS = [250, 500, 1000];
+const FIRST_ROUNDS_MS = [250, 500, 1000, 1000];
 
 export class Poll<Value> {
   value = $state.raw<Value | undefined>(undefined);
@@ -18,8 +18,9 @@ export class Poll<Value> {
       const round = async (): Promise<void> => {
         const began = performance.now();
         if (!document.hidden) await this.again();
-        const pause = Math.min(everyMs, FIRST_ROUNDS_MS[rounds++] ?? everyMs);
-        if (open) timer = setTimeout(() => void round(), Math.max(pause, (performance.now() - began) * REST_FACTOR));
+        const first = FIRST_ROUNDS_MS[rounds++];
+        const rest = first === undefined ? (performance.now() - began) * REST_FACTOR : 0;
+        if (open) timer = setTimeout(() => void round(), Math.max(Math.min(everyMs, first ?? everyMs), rest));
       };
       void round();
       return () => {

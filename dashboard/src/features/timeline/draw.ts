@@ -1,44 +1,19 @@
-// Paints the lanes on a canvas: plain rectangles, at most one a pixel and row.
-import type { Mark, Span } from '../../live/reports';
+// Paints the timeline on a canvas, track by track.
+import { contextOf } from '../../live/requests';
 import { clock } from '../../ui/format';
-import type { Lane, TimeAxis } from './layout';
+import { drawElbows, drawLane } from './draw-lane';
+import { fit, LABEL_PX, Sheet, type Color, type Picture } from './picture';
+import { AXIS_PX, heightOf, type Track } from './tracks';
 
-export const LANE_LABEL_PX = 130;
-export const MARKS_PX = 26;
-const AXIS_PX = 24;
-const ROW_PX = 18;
-const LANE_GAP_PX = 16;
+const COST_BIN_PX = 12;
+const TICKS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400];
+/** Marks that say nothing a lane does not say better. */
+const QUIET_MARKS = new Set(['notification.sent', 'permission.requested', 'memory.loaded', 'compaction.started', 'session.started']);
 
-export interface Picture {
-  lanes: readonly Lane[];
-  marks: readonly Mark[];
-  axis: TimeAxis;
-  /** Axis times of the left and right edge. */
-  from: number;
-  to: number;
-  now: number;
-  selected: number;
-  utc: boolean;
-  running: boolean;
-}
-
-export interface Hit {
-  seq: number;
-  x: number;
-  y: number;
-  text: string;
-}
-
-export function heightOf(lanes: readonly Lane[]): number {
-  return AXIS_PX + MARKS_PX + lanes.reduce((sum, lane) => sum + lane.rowCount * ROW_PX + LANE_GAP_PX, 0) + 8;
-}
-
-type Palette = (name: string) => string;
-
-export function draw(canvas: HTMLCanvasElement, picture: Picture, color: Palette): void {
+export function draw(canvas: HTMLCanvasElement, picture: Picture, color: Color): void {
   const ratio = devicePixelRatio || 1;
   const width = canvas.clientWidth;
-  const height = heightOf(picture.lanes);
+  const height = heightOf(picture.tracks);
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
@@ -47,132 +22,186 @@ export function draw(canvas: HTMLCanvasElement, picture: Picture, color: Palette
   if (!context) return;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  const x = (time: number): number => LANE_LABEL_PX + ((picture.axis.shown(time) - picture.from) / Math.max(1, picture.to - picture.from)) * (width - LANE_LABEL_PX);
-  drawAxis(context, picture, x, width, height, color);
-  drawMarks(context, picture, x, width, color);
-  let y = AXIS_PX + MARKS_PX;
-  for (const lane of picture.lanes) {
-    drawLane(context, lane, y, picture, x, width, color);
-    y += lane.rowCount * ROW_PX + LANE_GAP_PX;
+  context.textBaseline = 'middle';
+  const sheet = new Sheet(context, picture, width, height, color);
+  drawAxis(sheet);
+  for (const track of picture.tracks) {
+    drawName(sheet, track);
+    drawTrack(sheet, track);
+    sheet.fill('--line');
+    sheet.bar(0, track.top + track.height - 1, width, 1);
   }
-  const now = x(picture.now);
-  if (picture.running && now <= width) line(context, now, AXIS_PX - 6, height, color('--ink'));
+  drawElbows(sheet);
+  const now = sheet.x(picture.now);
+  if (!picture.running || now > width + 1) return;
+  sheet.fill('--ink');
+  sheet.bar(Math.min(width - 2, Math.round(now)), AXIS_PX - 4, 2, height);
 }
 
-function drawAxis(context: CanvasRenderingContext2D, picture: Picture, x: (time: number) => number, width: number, height: number, color: Palette): void {
+function drawTrack(sheet: Sheet, track: Track): void {
+  switch (track.kind) {
+    case 'context':
+      return drawContext(sheet, track);
+    case 'cost':
+      return drawCost(sheet, track);
+    case 'marks':
+      return drawMarks(sheet, track);
+    case 'plan':
+      return drawPlan(sheet, track);
+    case 'lane':
+      return drawLane(sheet, track);
+    case 'file':
+      return drawFile(sheet, track);
+  }
+}
+
+function drawName(sheet: Sheet, track: Track): void {
+  const { context } = sheet;
+  if (track.kind === 'file') {
+    context.font = '12px "AH Mono", monospace';
+    sheet.fill(track.note === '' ? '--ink' : '--ink-2');
+    const changes = track.note === '' ? ` +${track.added} −${track.removed}` : '';
+    const name = fit(track.name, LABEL_PX - 20 - (track.note === '' ? changes.length * 6.2 : track.note.length * 5.6));
+    context.fillText(name, 10, track.top + 12);
+    sheet.fill('--ink-3');
+    context.font = '11px "AH Next", sans-serif';
+    context.fillText(track.note === '' ? changes : ` ${track.note}`, 12 + name.length * 7.2, track.top + 12);
+    return;
+  }
+  if (track.name === '') return;
+  context.font = '650 13px "AH Next", sans-serif';
+  sheet.fill('--ink');
+  sheet.text(track.name, 10, track.top + 14, LABEL_PX - 16);
+  context.font = '12px "AH Next", sans-serif';
+  sheet.fill('--ink-2');
+  sheet.text(track.note, 10, track.top + 29, LABEL_PX - 8);
+}
+
+function drawAxis(sheet: Sheet): void {
+  const { picture, context, width, height } = sheet;
   context.font = '11.5px "AH Mono", monospace';
-  context.textBaseline = 'middle';
-  const ticks = Math.max(2, Math.floor((width - LANE_LABEL_PX) / 130));
-  for (let tick = 0; tick < ticks; tick += 1) {
-    const time = picture.axis.wall(picture.from + ((picture.to - picture.from) * tick) / ticks);
-    const at = x(time);
-    line(context, at, 0, height, color('--line'));
-    context.fillStyle = color('--ink-2');
-    context.fillText(clock(time, picture.utc), at + 4, AXIS_PX / 2);
+  const span = (picture.to - picture.from) / 1000;
+  const step = (TICKS_S.find((seconds) => (seconds / span) * (width - LABEL_PX) > 108) ?? 86_400) * 1000;
+  const left = picture.axis.wall(picture.from);
+  const right = picture.axis.wall(picture.to);
+  const first = Math.ceil(left / step) * step;
+  for (let time = first, painted = -Infinity; time <= right && (time - first) / step < 5000; time += step) {
+    const x = Math.round(sheet.x(time));
+    if (x < LABEL_PX || x - painted < 96) continue;
+    painted = x;
+    sheet.fill('--line');
+    sheet.bar(x, 4, 1, height);
+    sheet.fill('--ink-2');
+    if (x < width - 40) context.fillText(step < 60_000 ? clock(time, picture.utc) : clock(time, picture.utc).slice(0, 5), x + 5, AXIS_PX / 2);
   }
   for (const gap of picture.axis.breaks) {
-    const from = Math.max(LANE_LABEL_PX, x(gap.from));
-    const to = x(gap.to);
-    if (to < LANE_LABEL_PX || from > width) continue;
-    context.fillStyle = color('--sunken');
-    context.fillRect(from, AXIS_PX, to - from, height);
+    const from = Math.max(LABEL_PX, sheet.x(gap.from));
+    const to = sheet.x(gap.to);
+    if (to < LABEL_PX || from > width) continue;
+    sheet.fill('--sunken');
+    sheet.bar(from, AXIS_PX, to - from, height);
     if (to - from < 26) continue;
-    context.fillStyle = color('--ink-3');
-    context.fillText(`${Math.round((gap.to - gap.from) / 60_000)} m`, from + 4, AXIS_PX + MARKS_PX / 2);
+    sheet.fill('--ink-3');
+    context.fillText(`${Math.round((gap.to - gap.from) / 60_000)} m`, from + 4, AXIS_PX / 2);
   }
 }
 
-function drawMarks(context: CanvasRenderingContext2D, picture: Picture, x: (time: number) => number, width: number, color: Palette): void {
+function drawContext(sheet: Sheet, track: Extract<Track, { kind: 'context' }>): void {
+  const { context } = sheet;
+  const bottom = track.top + track.height - 4;
+  const y = (tokens: number): number => bottom - (tokens / track.ceiling) * (track.height - 8);
+  sheet.inside(track.top, track.height, () => {
+    context.beginPath();
+    track.requests.forEach((request, index) => context[index === 0 ? 'moveTo' : 'lineTo'](sheet.x(request.time), y(contextOf(request))));
+    context.strokeStyle = sheet.color('--t-read');
+    context.lineWidth = 1.6;
+    context.stroke();
+    const [first, last] = [track.requests[0], track.requests[track.requests.length - 1]];
+    if (!first || !last) return;
+    context.lineTo(sheet.x(last.time), bottom);
+    context.lineTo(sheet.x(first.time), bottom);
+    context.globalAlpha = 0.16;
+    sheet.fill('--t-read');
+    context.fill();
+    context.globalAlpha = 1;
+  });
+}
+
+/** Cost in equal parts of the shown axis. */
+function drawCost(sheet: Sheet, track: Extract<Track, { kind: 'cost' }>): void {
+  const bins = new Float64Array(Math.max(1, Math.ceil((sheet.width - LABEL_PX) / COST_BIN_PX)));
+  for (const request of track.requests) {
+    const bin = Math.floor((sheet.x(request.time) - LABEL_PX) / COST_BIN_PX);
+    if (bin >= 0 && bin < bins.length) bins[bin] = (bins[bin] ?? 0) + (request.costUsd ?? 0);
+  }
+  const peak = Math.max(1e-9, ...bins);
+  sheet.fill('--t-model');
+  bins.forEach((cost, bin) => {
+    const height = (cost / peak) * (track.height - 10);
+    if (cost > 0) sheet.bar(LABEL_PX + bin * COST_BIN_PX + 1, track.top + track.height - 2 - Math.max(1.5, height), COST_BIN_PX - 2, Math.max(1.5, height));
+  });
+}
+
+export function shownMarks(picture: Picture): Picture['report']['marks'] {
+  return picture.report.marks.filter((mark) => !QUIET_MARKS.has(mark.kind));
+}
+
+function drawMarks(sheet: Sheet, track: Track): void {
+  const { picture, context } = sheet;
   context.font = '12px "AH Next", sans-serif';
-  context.fillStyle = color('--ink-2');
-  context.fillText('What happened', 10, AXIS_PX + MARKS_PX / 2);
-  picture.marks.forEach((mark, index) => {
-    const at = x(mark.time);
-    if (at < LANE_LABEL_PX || at > width) return;
-    const need = mark.what === 'Permission' || mark.what === 'Question';
-    context.fillStyle = color(need ? '--need-edge' : '--accent');
-    context.fillRect(at, AXIS_PX + 4, 2, MARKS_PX - 9);
-    const next = picture.marks[index + 1];
-    const room = (next ? Math.max(at, x(next.time)) : width) - at - 10;
-    if (room < 40) return;
-    context.fillStyle = color(need ? '--need-text' : '--ink-2');
-    context.fillText(fit(`${mark.what} ${mark.label}`, room), at + 6, AXIS_PX + MARKS_PX / 2);
-  });
+  const marks = shownMarks(picture);
+  sheet.inside(track.top, track.height, () => marks.forEach((mark, index) => {
+    const x = sheet.x(mark.time);
+    if (x > sheet.width) return;
+    const next = marks[index + 1];
+    const room = (next ? Math.max(x, sheet.x(next.time)) : sheet.width) - Math.max(x, LABEL_PX) - 10;
+    const word = mark.kind === 'prompt.submitted' ? 'You' : mark.what;
+    sheet.fill(mark.kind === 'prompt.submitted' ? '--accent' : /failed/.test(mark.kind) ? '--fail' : '--ink-3');
+    sheet.bar(x, track.top + 4, 2, track.height - 9);
+    if (room < 24 || x + room < LABEL_PX) return;
+    sheet.fill(mark.kind === 'prompt.submitted' ? '--accent' : /failed/.test(mark.kind) ? '--fail-text' : '--ink');
+    context.font = '650 12px "AH Next", sans-serif';
+    const shown = fit(word, room);
+    context.fillText(shown, Math.max(x, LABEL_PX) + 6, track.top + 13);
+    const used = context.measureText(shown).width + 5;
+    context.font = '12px "AH Next", sans-serif';
+    sheet.fill('--ink-2');
+    sheet.text(mark.label, Math.max(x, LABEL_PX) + 6 + used, track.top + 13, room - used - 6);
+  }));
 }
 
-function drawLane(context: CanvasRenderingContext2D, lane: Lane, top: number, picture: Picture, x: (time: number) => number, width: number, color: Palette): void {
-  context.font = '600 13px "AH Next", sans-serif';
-  context.fillStyle = color('--ink');
-  context.fillText(fit(lane.name, LANE_LABEL_PX - 16), 10, top + ROW_PX / 2);
-  context.save();
-  context.beginPath();
-  context.rect(LANE_LABEL_PX, top - 4, width, lane.rowCount * ROW_PX + LANE_GAP_PX);
-  context.clip();
-  const painted = new Map<number, number>();
-  context.font = '11px "AH Mono", monospace';
-  lane.spans.forEach((span, index) => {
-    const row = lane.rows[index] ?? 0;
-    const from = x(span.start);
-    const to = Math.max(from + 1.5, x(span.end || picture.now));
-    if (to < LANE_LABEL_PX || from > width) return;
-    if (to - from < 2 && painted.get(row) === Math.floor(from) && span.seq !== picture.selected) return;
-    painted.set(row, Math.floor(from));
-    paintSpan(context, span, from, to, top + row * ROW_PX, picture.selected, color);
-  });
-  context.restore();
-  line(context, 0, top + lane.rowCount * ROW_PX + LANE_GAP_PX / 2, top + lane.rowCount * ROW_PX + LANE_GAP_PX / 2 + 1, color('--line'), width);
+function drawPlan(sheet: Sheet, track: Extract<Track, { kind: 'plan' }>): void {
+  const { picture, context } = sheet;
+  context.font = '12px "AH Next", sans-serif';
+  sheet.inside(track.top, track.height, () => track.items.forEach((item, index) => {
+    const row = track.rows[index] ?? -1;
+    if (row < 0) return;
+    const from = sheet.x(item.startedAt);
+    const to = Math.max(from + 4, sheet.x(item.doneAt || picture.now));
+    if (to < LABEL_PX || from > sheet.width) return;
+    const y = track.top + 6 + row * 20;
+    const now = item.status === 'in_progress';
+    sheet.fill('--raised');
+    sheet.bar(from, y, to - from, 16);
+    context.strokeStyle = sheet.color(now ? '--accent' : '--line-2');
+    context.lineWidth = now ? 1.5 : 1;
+    context.strokeRect(from + 0.5, y + 0.5, to - from - 1, 15);
+    const left = Math.max(from, LABEL_PX);
+    if (to - left < 30) return;
+    sheet.fill(now ? '--accent' : '--t-edit');
+    context.fillText(now ? '●' : '✓', left + 4, y + 8.5);
+    sheet.fill('--ink');
+    sheet.text(item.content, left + 17, y + 8.5, to - left - 20);
+  }));
 }
 
-function paintSpan(context: CanvasRenderingContext2D, span: Span, from: number, to: number, y: number, selected: number, color: Palette): void {
-  const height = ROW_PX - 3;
-  context.globalAlpha = span.end === 0 ? 0.75 : 1;
-  context.fillStyle = color(span.tone === 'plain' ? '--t-task' : `--t-${span.tone}`);
-  context.fillRect(from, y, to - from, height);
-  context.globalAlpha = 1;
-  if (span.error) {
-    context.fillStyle = color('--fail');
-    context.fillRect(from, y + height - 3, to - from, 3);
-    context.fillRect(to - Math.min(4, to - from), y, Math.min(4, to - from), height);
-  }
-  if (to - from > 60) {
-    context.fillStyle = color('--canvas');
-    context.fillText(fit(span.label || span.what, to - from - 8), from + 4, y + height / 2 + 0.5);
-  }
-  if (span.seq !== selected) return;
-  context.strokeStyle = color('--ink');
-  context.lineWidth = 2;
-  context.strokeRect(from - 1, y - 1, to - from + 2, height + 2);
-}
-
-/** What stands under the pointer. */
-export function hitTest(picture: Picture, width: number, px: number, py: number): Hit | undefined {
-  const time = picture.axis.wall(picture.from + ((px - LANE_LABEL_PX) / Math.max(1, width - LANE_LABEL_PX)) * (picture.to - picture.from));
-  const slack = Math.abs(picture.axis.wall(picture.from + ((px + 3 - LANE_LABEL_PX) / Math.max(1, width - LANE_LABEL_PX)) * (picture.to - picture.from)) - time);
-  if (px < LANE_LABEL_PX) return undefined;
-  if (py >= AXIS_PX && py < AXIS_PX + MARKS_PX) {
-    const mark = picture.marks.filter((entry) => Math.abs(entry.time - time) <= slack * 2).at(-1);
-    return mark && { seq: mark.seq, x: px, y: py, text: `${mark.what} ${mark.label}` };
-  }
-  let y = AXIS_PX + MARKS_PX;
-  for (const lane of picture.lanes) {
-    const row = Math.floor((py - y) / ROW_PX);
-    if (row >= 0 && row < lane.rowCount) {
-      const at = lane.spans.findLastIndex((span, index) => lane.rows[index] === row && span.start - slack <= time && (span.end || picture.now) + slack >= time);
-      const span = lane.spans[at];
-      if (span) return { seq: span.seq, x: px, y: py, text: `${span.what} ${span.label}` };
+function drawFile(sheet: Sheet, track: Extract<Track, { kind: 'file' }>): void {
+  sheet.inside(track.top, track.height, () => {
+    for (const touch of track.touches) {
+      const x = sheet.x(touch.time);
+      sheet.fill(touch.changed ? '--t-edit' : '--t-read');
+      if (touch.changed) sheet.bar(x - 2, track.top + 5, 5, 13);
+      else sheet.bar(x - 1, track.top + 8, 2, 7);
     }
-    y += lane.rowCount * ROW_PX + LANE_GAP_PX;
-  }
-  return undefined;
-}
-
-function line(context: CanvasRenderingContext2D, x: number, top: number, bottom: number, color: string, width = 1): void {
-  context.fillStyle = color;
-  context.fillRect(Math.round(x), top, width, bottom - top);
-}
-
-/** Text cut to a width by its usual letter width; measuring each would cost more than it gives. */
-function fit(text: string, px: number): string {
-  const chars = Math.floor(px / 6.7);
-  return text.length <= chars ? text : chars < 3 ? '' : `${text.slice(0, chars - 1)}…`;
+  });
 }

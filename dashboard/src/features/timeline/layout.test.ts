@@ -1,9 +1,9 @@
 // Proves the packing of lanes and the shortened axis.
 import { expect, it } from 'vitest';
-import type { Span } from '../../live/reports';
+import type { Span } from '../../live/session-report';
 import { lanesOf, TimeAxis } from './layout';
 
-const span = (start: number, end: number, lane = 'main', agentId = ''): Span => ({ seq: start + 1, start, end, lane, agentId, what: 'Bash', tone: 'shell', error: false, label: '' });
+const span = (start: number, end: number, lane = 'main', agentId = ''): Span => ({ seq: start + 1, start, end, lane, agentId, what: 'Bash', tone: 'shell', error: false, asks: false, label: '' });
 
 it('puts the main thread first and overlapping calls below each other', () => {
   const lanes = lanesOf([span(5, 9, 'qa', 'a1'), span(0, 10), span(2, 0), span(11, 12)], 20);

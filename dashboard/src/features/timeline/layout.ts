@@ -1,10 +1,11 @@
 // Places calls in lanes: one lane an agent, overlapping calls below each other, long silences shortened.
-import type { Span } from '../../live/reports';
+import type { AgentLife, Span } from '../../live/session-report';
 
 export interface Lane {
   key: string;
   name: string;
   agentId: string;
+  /** By the time they began. */
   spans: Span[];
   /** Row of each span within the lane. */
   rows: number[];
@@ -39,6 +40,27 @@ function pack(lane: Lane, now: number): void {
     return row;
   });
   lane.rowCount = Math.max(1, freeAt.length);
+}
+
+/** The chain of calls without which the end would have come earlier: from the end back, always the call that ended last. */
+export function criticalPath(lanes: readonly Lane[], agents: readonly AgentLife[], from: number, now: number): Set<number> {
+  const path = new Set<number>();
+  const children = new Map(agents.filter(({ askedBy }) => askedBy > 0).map(({ askedBy, agentId }) => [askedBy, agentId]));
+  const main = lanes.find(({ agentId }) => agentId === '');
+  const walk = (lane: Lane | undefined, until: number, depth: number): void => {
+    const spans = [...(lane?.spans ?? [])].filter((span) => span.start >= from).sort((a, b) => (b.end || now) - (a.end || now));
+    let cursor = until;
+    for (const span of spans) {
+      const end = span.end || now;
+      if (end > cursor || path.has(span.seq)) continue;
+      path.add(span.seq);
+      const child = children.get(span.seq);
+      if (child !== undefined && depth < 5) walk(lanes.find(({ agentId }) => agentId === child), end, depth + 1);
+      cursor = span.start;
+    }
+  };
+  walk(main, now, 0);
+  return path;
 }
 
 /** Time on the screen's axis: silences longer than `idleMs` take only `shownMs`. */

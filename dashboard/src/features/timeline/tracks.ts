@@ -1,0 +1,109 @@
+// What stands below what on the timeline: context, cost, what happened, plan, a lane for each agent, files.
+import type { ApiRequest } from '../../contract/types';
+import type { FileTouch, SessionReport, TodoLife } from '../../live/session-report';
+import { contextOf } from '../../live/requests';
+import { shortModel } from '../../live/windows';
+import { baseName } from '../../ui/names';
+import { amount, many, tokens, usd } from '../../ui/format';
+import type { Lane } from './layout';
+
+export const AXIS_PX = 26;
+export const ROW_PX = 18;
+export const MODEL_PX = 9;
+const PLAN_ROW_PX = 20;
+const FILES_MAX = 8;
+
+interface Placed {
+  top: number;
+  height: number;
+  name: string;
+  note: string;
+}
+
+export type Track = Placed & (
+  | { kind: 'context'; requests: readonly ApiRequest[]; ceiling: number }
+  | { kind: 'cost'; requests: readonly ApiRequest[] }
+  | { kind: 'marks' }
+  | { kind: 'plan'; items: readonly TodoLife[]; rows: readonly number[] }
+  | { kind: 'lane'; lane: Lane; requests: readonly ApiRequest[]; spansTop: number }
+  | { kind: 'file'; touches: readonly FileTouch[]; added: number; removed: number }
+);
+
+/** Everything that has a place, from the top down. */
+export function tracksOf(report: SessionReport, lanes: readonly Lane[], now: number): Track[] {
+  const tracks: Track[] = [];
+  let top = AXIS_PX;
+  // `Omit` over a union keeps only what its members share.
+  const add = (height: number, make: (place: { top: number; height: number }) => Track): void => {
+    tracks.push(make({ top, height }));
+    top += height;
+  };
+  const main = report.requests.filter((request) => request.main);
+  const last = main[main.length - 1];
+  if (last && main.length > 1) {
+    const highest = Math.max(...main.map(contextOf));
+    add(50, (place) => ({ ...place, kind: 'context', name: 'Context', note: `${tokens(contextOf(last))} tokens`, requests: main, ceiling: highest * 1.25 }));
+  }
+  const cost = report.requests.reduce((sum, request) => sum + (request.costUsd ?? 0), 0);
+  if (cost > 0) add(40, (place) => ({ ...place, kind: 'cost', name: 'Cost', note: usd(cost), requests: report.requests }));
+  add(27, (place) => ({ ...place, kind: 'marks', name: '', note: '' }));
+  if (report.todos.length > 0) {
+    const { rows, count } = planRows(report.todos, now);
+    const done = report.todos.filter(({ status }) => status === 'completed').length;
+    if (count > 0) add(Math.max(40, count * PLAN_ROW_PX + 12), (place) => ({ ...place, kind: 'plan', name: 'Plan', note: `${done} of ${report.todos.length} done`, items: report.todos, rows }));
+  }
+  for (const lane of lanes) {
+    const requests = requestsOf(report, lane, lanes);
+    const room = requests.length > 0 ? MODEL_PX : 0;
+    add(room + Math.max(lane.rowCount * ROW_PX, 24) + 13, (place) => ({ ...place, kind: 'lane', name: lane.name, note: laneNote(report, lane, requests), lane, requests, spansTop: place.top + 7 + room }));
+  }
+  for (const [path, touches] of filesOf(report)) {
+    const added = touches.reduce((sum, touch) => sum + touch.added, 0);
+    const removed = touches.reduce((sum, touch) => sum + touch.removed, 0);
+    const changed = touches.some((touch) => touch.changed);
+    add(24, (place) => ({ ...place, kind: 'file', name: baseName(path), note: changed ? '' : 'read only', touches, added, removed }));
+  }
+  return tracks;
+}
+
+export function heightOf(tracks: readonly Track[]): number {
+  const last = tracks[tracks.length - 1];
+  return (last ? last.top + last.height : AXIS_PX) + 6;
+}
+
+/** The main lane's requests are known; a subagent's only where one lane alone has its name. */
+function requestsOf(report: SessionReport, lane: Lane, lanes: readonly Lane[]): ApiRequest[] {
+  if (lane.agentId === '') return report.requests.filter((request) => request.main);
+  const alone = lanes.filter((other) => other.name === lane.name).length === 1;
+  return alone ? report.requests.filter((request) => !request.main && request.agent === lane.name) : [];
+}
+
+function laneNote(report: SessionReport, lane: Lane, requests: readonly ApiRequest[]): string {
+  const life = report.agents.find(({ agentId }) => agentId === lane.agentId);
+  const last = requests[requests.length - 1];
+  const model = shortModel(last?.model ?? life?.model ?? '');
+  const cost = requests.reduce((sum, request) => sum + (request.costUsd ?? 0), 0);
+  const spent = cost > 0 ? usd(cost) : life?.tokens !== undefined ? `${amount(life.tokens)} tok` : many(lane.spans.length, 'call');
+  return [model, spent].filter((part) => part !== '').join(', ');
+}
+
+/** Changed files first, by how often they were touched. */
+function filesOf(report: SessionReport): [string, FileTouch[]][] {
+  const files = new Map<string, FileTouch[]>();
+  for (const touch of report.files) files.set(touch.path, [...(files.get(touch.path) ?? []), touch]);
+  const weight = (touches: readonly FileTouch[]): number => touches.reduce((sum, touch) => sum + (touch.changed ? 1000 : 1), 0);
+  return [...files].sort((a, b) => weight(b[1]) - weight(a[1])).slice(0, FILES_MAX);
+}
+
+/** Each item that was begun in the first row that is free; -1 for those that were not. */
+export function planRows(items: readonly TodoLife[], now: number): { rows: number[]; count: number } {
+  const freeAt: number[] = [];
+  const rows = items.map((item) => {
+    if (item.startedAt === 0) return -1;
+    const free = freeAt.findIndex((at) => at <= item.startedAt);
+    const row = free !== -1 ? free : freeAt.length;
+    freeAt[row] = item.doneAt || now;
+    return row;
+  });
+  return { rows, count: freeAt.length };
+}
