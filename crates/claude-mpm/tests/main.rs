@@ -9,6 +9,7 @@
 
 mod access;
 mod claude;
+mod claude_mpm;
 mod configuration;
 mod contract;
 mod disk;

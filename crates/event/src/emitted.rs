@@ -1,5 +1,7 @@
 //! What programs emit themselves: `POST /emit`, `POST /api/events`, Socket.IO and raw WebSocket clients.
 
+mod claude_mpm;
+
 use serde_json::{Map, Value};
 
 use crate::event::{Fact, Identity, Outcome, Route, Source, Time};
@@ -44,6 +46,12 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// Whether this is what claude-mpm's own hooks and pages say of another thing that they tell, too: nothing is lost when it
+/// is passed over, and everything would be told twice otherwise.
+pub fn is_echo(data: &Value) -> bool {
+    claude_mpm::is_echo(data)
+}
+
 /// Reads `{"namespace", "event", "data", "room"?}`. The namespace may lack its slash; without one it is `/`.
 pub fn read(emitted: Value, now: Time, source: Source) -> Result<Fact, Refusal> {
     let Value::Object(mut fields) = emitted else { return Err(Refusal::NoObject) };
@@ -70,9 +78,11 @@ pub fn named(namespace: &str, event: &str, data: Value, now: Time, source: Sourc
     if RESERVED.contains(&event) {
         return Err(Refusal::ReservedName(event.to_owned()));
     }
-    if let Some(hook) = hook_inside(&data, now) {
-        let (payload, time) = hook;
+    if let Some((payload, time)) = hook_inside(&data, now) {
         return Ok(hook_input::from_payload(payload, time, source));
+    }
+    if let Some((namespace, event, data)) = claude_mpm::told_otherwise(&data) {
+        return Ok(plain(namespace, event, data, now, source));
     }
     Ok(plain(namespace, event, data, now, source))
 }
@@ -94,10 +104,30 @@ fn hook_inside(data: &Value, now: Time) -> Option<(Map<String, Value>, Time)> {
     if !is_hook {
         return None;
     }
-    let name = layers.iter().rev().find_map(|layer| layer.get("hook_event_name").filter(|name| name.is_string()))?;
     let innermost = layers.last()?;
-    let mut payload = (*innermost).clone();
-    payload.entry("hook_event_name").or_insert_with(|| name.clone());
+    let name = layers.iter().rev().find_map(|layer| layer.get("hook_event_name").filter(|name| name.is_string()));
+    let mut payload = match name {
+        Some(name) => {
+            let mut payload = (*innermost).clone();
+            payload.entry("hook_event_name").or_insert_with(|| name.clone());
+            payload
+        }
+        None => {
+            let subtype = layers.iter().find_map(|layer| layer.get("subtype").and_then(Value::as_str))?;
+            claude_mpm::hook(subtype, innermost)?
+        }
+    };
+    if !payload.contains_key("cwd")
+        && let Some(cwd) = layers.iter().rev().find_map(|layer| layer.get("cwd").or(layer.get("working_directory")))
+    {
+        payload.insert("cwd".to_owned(), cwd.clone());
+    }
+    if !payload.contains_key("tool_use_id")
+        && let Some(call) =
+            layers.iter().find_map(|layer| layer.get("correlation_id")).filter(|_| payload.contains_key("tool_name"))
+    {
+        payload.insert("tool_use_id".to_owned(), call.clone());
+    }
     if !payload.contains_key("session_id")
         && let Some(session) = layers.iter().find_map(|layer| layer.get("session_id"))
     {

@@ -34,6 +34,8 @@ pub(crate) struct App {
     pub(crate) io: socketio::Server,
     /// Socket.IO clients that may come back as who they were.
     pub(crate) returning: Returning,
+    /// What clients of the default namespace call themselves.
+    pub(crate) registered: live::socketio::Registered,
     pub(crate) started_at: Time,
     pub(crate) stopping: AtomicBool,
     /// HTTP requests and inbound socket requests since the start.
@@ -72,6 +74,7 @@ impl App {
             recorder,
             reader,
             returning,
+            registered: live::socketio::Registered::default(),
             started_at: clock::now(),
             stopping: AtomicBool::new(false),
             requests: AtomicU64::new(0),

@@ -15,7 +15,13 @@ impl Session {
         if let Some(agent_id) = &fact.agent_id {
             self.agents.resumed(agent_id, fact.time);
         }
-        let (Some(tool_use_id), Some(tool_name)) = (&fact.tool_use_id, &fact.tool_name) else { return };
+        let Some(tool_name) = &fact.tool_name else { return };
+        let Some(tool_use_id) = &fact.tool_use_id else {
+            // Nothing will tell which end is its own, so it is counted, and not waited for.
+            self.counts.tool_calls += 1;
+            implied.extend(implied::delegation(fact).map(|(_, delegated)| delegated));
+            return;
+        };
         if self.calls.has_ended(tool_use_id) {
             // Hooks of parallel calls overtake each other; its end was faster.
             return;

@@ -64,6 +64,9 @@ pub(crate) async fn hook_scripts(
         Value::Object(fields) if fields.contains_key("hook_event_name") && !fields.contains_key("event") => {
             hook_input::from_payload(fields, clock::now(), Source::Http)
         }
+        event @ Value::Object(_) if event.get("data").is_some_and(emitted::is_echo) => {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
         event @ Value::Object(_) => emitted::read(event, clock::now(), Source::Http)
             .map_err(|refusal| Problem::bad_request(refusal.to_string()))?,
         _ => return Err(Problem::bad_request(emitted::Refusal::NoObject.to_string())),

@@ -14,6 +14,9 @@ use crate::live::socketio::acknowledge;
 
 /// Takes an event; whoever asked for an acknowledgement gets it when the event is stored.
 pub(crate) fn take(app: &Arc<App>, namespace: &str, event: &str, data: Value, ack: Option<Ack>) {
+    if emitted::is_echo(&data) {
+        return acknowledge(ack, &json!({ "status": "ok" }));
+    }
     let mut fact = match emitted::named(namespace, event, data, clock::now(), Source::Socketio) {
         Ok(fact) => fact,
         Err(refusal) => return acknowledge(ack, &json!({ "status": "error", "message": refusal.to_string() })),

@@ -1,5 +1,6 @@
 //! The Socket.IO way out: the eight namespaces and the default one, and what clients may ask there.
 
+mod claude_mpm;
 mod forward;
 mod recovery;
 pub(crate) mod returning;
@@ -23,9 +24,10 @@ use crate::api::sessions;
 use crate::app::App;
 use crate::config::Config;
 use crate::ingest;
+pub(crate) use claude_mpm::{Registered, count};
 pub(crate) use forward::forward;
 
-/// The default namespace's events; each has a room of its name, and clients are in all three until they narrow.
+/// The default namespace's events; each has a room of its name, and clients are in all until they narrow.
 const BROADCASTS: [&str; 3] = ["agent_activity", "file_operation", "session_update"];
 
 /// The longest room name a client may ask for, in bytes.
@@ -89,6 +91,7 @@ impl Handler for Clients {
             for room in BROADCASTS {
                 socket.join(room);
             }
+            claude_mpm::join(socket, auth);
         }
         Ok(())
     }
@@ -96,6 +99,9 @@ impl Handler for Clients {
     fn disconnected(&self, socket: &Socket, _: CloseReason) {
         let Some(app) = self.app.upgrade() else { return };
         recovery::left(&app, socket);
+        if socket.namespace() == "/" {
+            claude_mpm::left(&app, socket);
+        }
     }
 
     fn connected(&self, socket: &Socket) {
@@ -109,12 +115,22 @@ impl Handler for Clients {
         for (name, payload) in greeting {
             emit(socket, name, payload);
         }
+        if socket.namespace() == "/" {
+            claude_mpm::greet(&app, socket);
+        }
     }
 
     fn event(&self, socket: &Socket, event: Emitted, ack: Option<Ack>) {
         let Some(app) = self.app.upgrade() else { return };
         app.requests.fetch_add(1, Relaxed);
-        let argument = event.args.into_iter().next().unwrap_or_default();
+        let mut argument = event.args.into_iter().next().unwrap_or_default();
+        let mut ack = ack;
+        if socket.namespace() == "/" {
+            match claude_mpm::take(&app, socket, &event.name, argument, ack) {
+                Some(untouched) => (argument, ack) = untouched,
+                None => return,
+            }
+        }
         match (socket.namespace(), event.name.as_str()) {
             ("/" | "/system", "get_status") => answer(socket, ack, "status", status::payload(&app)),
             ("/" | page::NAMESPACE, "get_state") => answer(socket, ack, "state", sessions::snapshot(&app)),
@@ -182,7 +198,7 @@ fn subscribe(socket: &Socket, argument: &Value, ack: Option<Ack>) {
     let asked = argument.get("events").or_else(|| argument.get("data")?.get("events")).and_then(Value::as_array);
     let asked: Vec<&str> = asked.map(|events| events.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
     let mut subscribed = Vec::new();
-    for name in BROADCASTS {
+    for name in claude_mpm::names() {
         if asked.is_empty() || asked.contains(&name) || asked.contains(&"*") {
             socket.join(name);
             subscribed.push(name);

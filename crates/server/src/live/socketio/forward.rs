@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use event::event::Event;
 use event::vocabulary::NAMESPACES;
-use event::wire::{broadcast, socketio as wire};
+use event::wire::{broadcast, claude_mpm, socketio as wire};
 use serde_json::json;
 use socketio::{Encoded, Json, Server, Socket};
 
@@ -88,6 +88,14 @@ pub(super) fn packets(event: &Event, namespace: &str) -> Vec<Packet> {
         && let Some((name, payload)) = broadcast::message(event)
     {
         add(name, Json::Value(&payload), Audience::Room(name.to_owned()));
+    }
+    if namespace == "/" && fact.room.is_none() {
+        if let Some((name, payload)) = claude_mpm::message(event) {
+            add(name, Json::Value(&payload), Audience::Room(name.to_owned()));
+        }
+        if let Some(payload) = claude_mpm::old_message(event) {
+            add(claude_mpm::OLD_NAME, Json::Value(&payload), Audience::Room(super::claude_mpm::OLD.to_owned()));
+        }
     }
     packets
 }
