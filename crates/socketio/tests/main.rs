@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says what it skips")]
 
 mod broadcast;
+mod decoders;
+mod engine;
 mod events;
 mod handshake;
 mod heartbeat;

@@ -2,8 +2,10 @@
 
 use crate::peers::{Heard, TestServer};
 use serde_json::json;
+use socketio::Config;
 use socketio::engine::CloseReason;
 use socketio::packet::Packet;
+use std::time::Duration;
 
 #[tokio::test]
 async fn ids_differ_in_every_namespace_and_are_not_the_secret_one() {
@@ -88,4 +90,28 @@ async fn a_socket_that_is_disconnected_while_it_is_let_in_is_gone_and_may_come_b
     client.join("/", None).await;
     client.emit("/", "echo", &[json!(1)]).await;
     assert_eq!(client.event().await.0, "echoed");
+}
+
+#[tokio::test]
+async fn who_leaves_the_main_namespace_keeps_its_connection() {
+    let config = Config { ping_interval: Duration::from_millis(50), ..Config::default() };
+    let mut server = TestServer::with(config).await;
+    let (mut client, _) = server.join("/", None).await;
+    client.send("41").await;
+    assert_eq!(server.disconnected().await, CloseReason::ClientDisconnect);
+    assert_eq!(client.text().await, "2");
+    client.send("3").await;
+    client.join("/", None).await;
+}
+
+#[tokio::test]
+async fn nonsense_instead_of_the_first_join_ends_the_connection() {
+    let mut server = TestServer::start().await;
+    for packet in ["4abc", "4", "42[\"x\"]", "abc"] {
+        let mut client = server.engine().await;
+        client.send(packet).await;
+        client.closed().await;
+        let reason = server.engine_closed().await;
+        assert!(matches!(reason, CloseReason::NotConnected | CloseReason::ParseError), "{packet}: {reason}");
+    }
 }

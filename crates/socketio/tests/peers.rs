@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 /// Longer than anything takes on a busy machine; only a broken promise waits so long.
@@ -181,8 +181,7 @@ impl TestServer {
     }
 
     pub(crate) async fn websocket(&self, path: &str) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        websocket_over(stream, path).await
+        websocket_at(self.port, path).await
     }
 
     /// A client that will hold little when it does not read.
@@ -204,17 +203,7 @@ impl TestServer {
 
     /// One HTTP request on a connection of its own: status and body.
     pub(crate) async fn http(&self, method: &str, query: &str, body: &[u8]) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
-        let head = format!(
-            "{method} /socket.io/{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
-        let mut answer = Vec::new();
-        within("an HTTP answer", stream.read_to_end(&mut answer)).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head[9..12].parse().unwrap(), body.to_owned())
+        http(self.port, method, &format!("/socket.io/{query}"), body).await
     }
 
     /// A new polling session's secret id.
@@ -234,8 +223,44 @@ impl TestServer {
     }
 }
 
+/// One HTTP request on a connection of its own: status and body.
+pub(crate) async fn http(port: u16, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    within("an HTTP answer", stream.read_to_end(&mut answer)).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
+
 /// Serves on this port, or a free one for 0; the port, and what stops it from listening.
 pub(crate) fn serve(server: &Server, port: u16) -> (u16, tokio::task::AbortHandle) {
+    let server = server.clone();
+    listen(port, move |request, info| {
+        let server = server.clone();
+        async move { server.handle(request, info).await }
+    })
+}
+
+/// Serves Engine.IO alone on a free port.
+pub(crate) fn serve_engine(server: socketio::engine::Server) -> u16 {
+    let (port, _) = listen(0, move |request, info| {
+        let server = server.clone();
+        async move { server.handle(request, info).await }
+    });
+    port
+}
+
+fn listen<F>(
+    port: u16,
+    handle: impl Fn(http::Request<Incoming>, ConnectionInfo) -> F + Clone + Send + Sync + 'static,
+) -> (u16, tokio::task::AbortHandle)
+where
+    F: Future<Output = http::Response<http_body_util::Full<Bytes>>> + Send + 'static,
+{
     let socket = TcpSocket::new_v4().unwrap();
     // A test that starts its server again takes the port again.
     socket.set_reuseaddr(true).unwrap();
@@ -244,32 +269,38 @@ pub(crate) fn serve(server: &Server, port: u16) -> (u16, tokio::task::AbortHandl
     socket.bind(([127, 0, 0, 1], port).into()).unwrap();
     let listener = socket.listen(128).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let accepting = tokio::spawn(accept(listener, server.clone()));
-    (port, accepting.abort_handle())
-}
-
-async fn accept(listener: TcpListener, server: Server) {
-    while let Ok((stream, remote)) = listener.accept().await {
-        let server = server.clone();
-        tokio::spawn(async move {
-            let service = service_fn(move |request: http::Request<Incoming>| {
-                let server = server.clone();
-                let info = ConnectionInfo { remote: Some(remote), ..ConnectionInfo::default() };
-                async move { Ok::<_, Infallible>(server.handle(request, info).await) }
+    let accepting = tokio::spawn(async move {
+        while let Ok((stream, remote)) = listener.accept().await {
+            let handle = handle.clone();
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let info = ConnectionInfo { remote: Some(remote), ..ConnectionInfo::default() };
+                    let answer = handle(request, info);
+                    async move { Ok::<_, Infallible>(answer.await) }
+                });
+                let http = hyper::server::conn::http1::Builder::new();
+                let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
             });
-            let http = hyper::server::conn::http1::Builder::new();
-            let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
-        });
-    }
+        }
+    });
+    (port, accepting.abort_handle())
 }
 
 /// A WebSocket connection that has had its open packet.
 pub(crate) async fn engine(port: u16) -> Client {
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let mut client = websocket_over(stream, "/socket.io/?EIO=4&transport=websocket").await;
+    engine_at(port, "/socket.io/?EIO=4&transport=websocket").await
+}
+
+pub(crate) async fn engine_at(port: u16, path: &str) -> Client {
+    let mut client = websocket_at(port, path).await;
     let open = client.text().await;
     assert!(open.starts_with("0{"), "{open}");
     client
+}
+
+pub(crate) async fn websocket_at(port: u16, path: &str) -> Client {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    websocket_over(stream, path).await
 }
 
 async fn websocket_over(stream: TcpStream, path: &str) -> Client {

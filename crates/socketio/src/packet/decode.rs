@@ -357,8 +357,10 @@ mod tests {
         }
         let deep = format!("2[\"x\",{}{}]", "[".repeat(100), "]".repeat(100));
         assert_eq!(decoder().text(&deep), Err(DecodeError::TooDeep));
-        let strings = format!("2[\"x\",\"{}\"]", "[".repeat(1000));
-        assert!(decoder().text(&strings).is_ok());
+        for strings in ["\"{}\"", "\"\\\"{}\"", "\"\\\\\\\"{}\""] {
+            let text = format!("2[\"x\",{}]", strings.replace("{}", &"[".repeat(1000)));
+            assert!(decoder().text(&text).is_ok(), "{strings}");
+        }
     }
 
     #[test]

@@ -151,3 +151,50 @@ fn close(payload: &[u8]) -> Result<Option<CloseFrame>, Error> {
     let reason = std::str::from_utf8(reason).map_err(|_| Error::NotUtf8)?.to_owned();
     Ok(Some(CloseFrame { code, reason }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Longest message in these tests, in bytes.
+    const MESSAGE_BYTES_MAX: usize = 100_000;
+
+    proptest! {
+        /// What a header announces costs nothing; what has arrived, at most four times itself: a buffer doubles.
+        #[test]
+        fn memory_grows_with_what_has_arrived_and_ends_at_the_limit(
+            parts in proptest::collection::vec(0_usize..30_000, 0..6),
+            announced in prop_oneof![0..2 * MESSAGE_BYTES_MAX as u64, any::<u64>()],
+            arrived in prop_oneof![0_usize..100, 0..2 * MESSAGE_BYTES_MAX],
+        ) {
+            let part = |first: u8, announced: u64, arrived: usize| {
+                [&[first, 0xFF][..], &announced.to_be_bytes(), &[0; 4], &vec![0; arrived]].concat()
+            };
+            let opcode = |index: usize| if index == 0 { 0x02 } else { 0x00 };
+            let mut bytes = Vec::new();
+            for (index, length) in parts.iter().enumerate() {
+                bytes.extend(part(opcode(index), *length as u64, *length));
+            }
+            bytes.extend(part(0x80 | opcode(parts.len()), announced, arrived));
+            let arrived = bytes.len();
+            let mut reader = Reader::new(&bytes[..], Role::Server, MESSAGE_BYTES_MAX, &[]);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let most = runtime.block_on(async {
+                let mut most = 0;
+                while reader.next().await.is_ok() {
+                    most = most.max(reader.held());
+                }
+                most.max(reader.held())
+            });
+            prop_assert!(most <= 4 * arrived + 4 * READ_BYTES, "{most} for {arrived}");
+            prop_assert!(most <= 5 * MESSAGE_BYTES_MAX, "{most}");
+        }
+    }
+
+    impl<R> Reader<R> {
+        fn held(&self) -> usize {
+            self.buffer.capacity() + self.fragments.as_ref().map_or(0, |(_, parts)| parts.len())
+        }
+    }
+}
