@@ -41,6 +41,7 @@ pub(crate) struct Monitoring {
     pub(crate) path_prefix: String,
     pub(crate) privacy: Privacy,
     pub(crate) tls: Tls,
+    pub(crate) admin: Option<Admin>,
 }
 
 /// `monitoring.websocket:`
@@ -132,9 +133,29 @@ pub(crate) struct Tls {
     pub(crate) key: Option<PathBuf>,
 }
 
+/// `monitoring.admin:`
+#[derive(Debug, Deserialize)]
+pub(crate) struct Admin {
+    pub(crate) user: String,
+    pub(crate) password_hash: String,
+    #[serde(default)]
+    pub(crate) mode: AdminMode,
+    #[serde(default)]
+    pub(crate) read_only: bool,
+}
+
+/// How much admins see.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AdminMode {
+    #[default]
+    Development,
+    Production,
+}
+
 /// The keys that mean something, as a tree of dotted names. `monitoring.enabled` says whether `claude-mpm` starts a monitor
 /// beside an agent; the commands of this program that start one do so whatever it says.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 27] = [
     "enabled",
     "port",
     "host",
@@ -157,6 +178,11 @@ const KNOWN: [&str; 22] = [
     "tls",
     "tls.cert",
     "tls.key",
+    "admin",
+    "admin.user",
+    "admin.password_hash",
+    "admin.mode",
+    "admin.read_only",
 ];
 
 impl Default for WebSocket {

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod admin;
 mod claude;
 mod claude_mpm;
 mod configuration;

@@ -3,7 +3,7 @@
 //! Without a token only programs of this user on this machine get in. With one, everybody has to bring it, in a header
 //! or in the first message of their protocol, never in a URL.
 
-mod attempts;
+pub(crate) mod attempts;
 pub(crate) mod forwarded;
 
 use std::net::{IpAddr, SocketAddr};

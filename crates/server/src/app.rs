@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::{Config, StartError};
 use crate::hub::{Hub, Published, State};
 use crate::live;
+use crate::live::admin::Admin;
 use crate::live::socketio::returning::Returning;
 use crate::recorder::Recorder;
 use crate::recorder::memory;
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) returning: Returning,
     /// What clients of the default namespace call themselves.
     pub(crate) registered: live::socketio::Registered,
+    /// What serves the namespace `/admin`, if somebody may join it.
+    pub(crate) admin: Option<Admin>,
     pub(crate) started_at: Time,
     pub(crate) stopping: AtomicBool,
     /// HTTP requests and inbound socket requests since the start.
@@ -67,6 +70,7 @@ impl App {
             io: live::socketio::server(app.clone(), &config),
             access,
             spool_backlogs: config.spools.iter().map(|_| AtomicU64::new(0)).collect(),
+            admin: config.admin.as_ref().map(Admin::new),
             config,
             host,
             port,

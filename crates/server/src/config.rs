@@ -7,6 +7,7 @@ use std::time::Duration;
 use store::{Key, StoreError};
 
 pub use crate::access::forwarded::Network;
+use crate::live::admin::check_hash;
 
 /// Live clients at a time, if the configuration says nothing: each costs about 10 KB.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -51,6 +52,31 @@ pub struct Config {
     pub file_contents: FileContents,
     /// Its version, as `/health` tells it.
     pub version: String,
+    /// Who may join the namespace `/admin`; nobody, if none is named.
+    pub admin: Option<Admin>,
+}
+
+/// `monitoring.admin`: who may watch and steer the clients with @socket.io/admin-ui.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The user's name.
+    pub user: String,
+    /// The bcrypt hash of the password.
+    pub password_hash: String,
+    /// How much is shown.
+    pub mode: AdminMode,
+    /// Whether clients can be watched alone.
+    pub read_only: bool,
+}
+
+/// `monitoring.admin.mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdminMode {
+    /// Every socket, room and event.
+    #[default]
+    Development,
+    /// Figures alone.
+    Production,
 }
 
 /// Where the certificate chain and its private key lie, in PEM.
@@ -125,6 +151,9 @@ pub enum StartError {
     /// The prefix is no path.
     #[error("the path prefix {0:?} must begin with a slash and have no white space, \"?\" or \"#\"")]
     PathPrefix(String),
+    /// The admin's password could never be right.
+    #[error("monitoring.admin.password_hash cannot be used: {0}")]
+    AdminPassword(String),
     /// No thread for the recorder.
     #[error("starting the recorder's thread: {0}")]
     Thread(std::io::Error),
@@ -153,6 +182,9 @@ impl Config {
         }
         if self.token.is_none() && !self.insecure && !is_loopback(host) {
             return Err(StartError::Exposed { host: host.to_owned() });
+        }
+        if let Some(admin) = &self.admin {
+            check_hash(&admin.password_hash).map_err(StartError::AdminPassword)?;
         }
         Ok(Config { path_prefix: prefix, ..self })
     }

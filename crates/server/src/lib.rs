@@ -34,7 +34,9 @@ use tracing::{info, warn};
 
 pub use api::health::SERVICE;
 use app::App;
-pub use config::{CONNECTIONS_MAX, Config, FileContents, METRICS_EVERY, Network, Spool, StartError, TlsFiles};
+pub use config::{
+    Admin, AdminMode, CONNECTIONS_MAX, Config, FileContents, METRICS_EVERY, Network, Spool, StartError, TlsFiles,
+};
 use hub::Hub;
 use listener::Served;
 use recorder::Recorder;

@@ -1,5 +1,6 @@
 //! The ways out: one file each. Every forwarder reads the outbox at its own pace (I4).
 
+pub(crate) mod admin;
 pub(crate) mod page;
 pub(crate) mod replay;
 pub(crate) mod socketio;
@@ -20,4 +21,8 @@ pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
     tasks.spawn(page::forward(Arc::clone(app)));
     tasks.spawn(page::tell_state(Arc::clone(app)));
     tasks.spawn(status::repeat(Arc::clone(app)));
+    if app.admin.is_some() {
+        app.io.declare_namespace(admin::NAMESPACE);
+        tasks.spawn(admin::tell_figures(Arc::clone(app)));
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use server::{Bound, Config, FileContents, Server, Spool, StartError, TlsFiles};
+use server::{Admin, AdminMode, Bound, Config, FileContents, Server, Spool, StartError, TlsFiles};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -149,6 +149,15 @@ fn config(start: &Start, port: u16) -> Result<Config, Failure> {
             settings::FileContents::Always => FileContents::Always,
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        admin: said.admin.as_ref().map(|admin| Admin {
+            user: admin.user.clone(),
+            password_hash: admin.password_hash.clone(),
+            mode: match admin.mode {
+                settings::AdminMode::Development => AdminMode::Development,
+                settings::AdminMode::Production => AdminMode::Production,
+            },
+            read_only: admin.read_only,
+        }),
     })
 }
 
@@ -203,6 +212,9 @@ fn explain(start: &Start, error: StartError) -> ServeFailure {
         ),
         StartError::PathPrefix(_) => {
             Failure::new(FAILED, &error, "Set monitoring.path_prefix to a path such as /monitor")
+        }
+        StartError::AdminPassword(_) => {
+            Failure::new(FAILED, &error, "Make one with: htpasswd -nBC 10 admin; it is what stands behind the colon")
         }
         StartError::Store(_) => Failure::new(FAILED, &error, "See the path in the reason; nothing was changed"),
         StartError::Thread(_) | StartError::Random(_) | StartError::Interrupted => {

@@ -1,4 +1,4 @@
-//! Wrong tokens, counted by address: whoever guesses has to wait.
+//! Wrong tokens and passwords, counted by address: whoever guesses has to wait.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,14 +16,14 @@ const ADDRESSES_MAX: usize = 1_000;
 
 /// How many wrong tokens each address has brought lately.
 #[derive(Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     /// Short scopes only. By address: how many count, and when that was reckoned.
     failed: Mutex<HashMap<IpAddr, (f64, Instant)>>,
 }
 
 impl Attempts {
     /// Seconds until this address is listened to again; `None` when it is.
-    pub(super) fn wait(&self, address: IpAddr) -> Option<u64> {
+    pub(crate) fn wait(&self, address: IpAddr) -> Option<u64> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, since) = *failed.get(&block(address))?;
         let now = left(count, since.elapsed());
@@ -31,7 +31,7 @@ impl Attempts {
     }
 
     /// Counts a wrong token.
-    pub(super) fn failed(&self, address: IpAddr) {
+    pub(crate) fn failed(&self, address: IpAddr) {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed.len() >= ADDRESSES_MAX {
             failed.retain(|_, (count, since)| left(*count, since.elapsed()) > 0.0);

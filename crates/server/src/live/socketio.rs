@@ -18,7 +18,7 @@ use socketio::engine::{CloseReason, ConnectionInfo, Handshake, Lost};
 use socketio::packet::Event as Emitted;
 use socketio::{Ack, ConnectRefusal, Handler, Server, Socket};
 
-use super::{page, status};
+use super::{admin, page, status};
 use crate::access::{self, Granted, Visitor};
 use crate::api::sessions;
 use crate::app::App;
@@ -84,6 +84,9 @@ struct Clients {
 impl Handler for Clients {
     fn connect(&self, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal> {
         let app = self.app.upgrade().ok_or_else(|| ConnectRefusal::new("the server is stopping"))?;
+        if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
+            return admin.connect(socket, auth);
+        }
         admit(&app, socket, auth)?;
         let is_back = recovery::take_back(&app, socket, auth)
             .map_err(|_| ConnectRefusal::new("the server has no random bytes; try again"))?;
@@ -106,6 +109,9 @@ impl Handler for Clients {
 
     fn connected(&self, socket: &Socket) {
         let Some(app) = self.app.upgrade() else { return };
+        if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
+            return admin.connected(&app, socket);
+        }
         let greeting = match socket.namespace() {
             "/" => vec![("status", status::payload(&app))],
             "/system" => vec![("server_info", status::server_info_payload(&app)), ("status", status::payload(&app))],
@@ -123,6 +129,9 @@ impl Handler for Clients {
     fn event(&self, socket: &Socket, event: Emitted, ack: Option<Ack>) {
         let Some(app) = self.app.upgrade() else { return };
         app.requests.fetch_add(1, Relaxed);
+        if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
+            return admin.event(&app, &event);
+        }
         let mut argument = event.args.into_iter().next().unwrap_or_default();
         let mut ack = ack;
         if socket.namespace() == "/" {
@@ -154,6 +163,13 @@ impl Handler for Clients {
         let gap =
             json!({ "from": lost.from, "to": lost.to, "reason": "this client was too slow", "packets": lost.packets });
         emit(socket, "gap", gap);
+    }
+
+    fn disconnected(&self, socket: &Socket, reason: CloseReason) {
+        let Some(app) = self.app.upgrade() else { return };
+        if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
+            admin.disconnected(&app, socket, reason);
+        }
     }
 
     fn connect_refused(&self, namespace: &str, handshake: &Handshake, refusal: &ConnectRefusal) {
