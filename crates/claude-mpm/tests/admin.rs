@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Follower, Home, Monitor, eventually, node};
+use crate::support::{Follower, Home, Monitor, eventually, node, repository, tool};
 
 /// Of "open sesame", made by bcryptjs, which the reference checks it with.
 const HASH: &str = "$2a$05$l60EHAH60PnDLWU03e1h5eheSFF6/2HM4VFfrxoQkrriwOIAEIMfi";
@@ -122,10 +122,10 @@ fn an_admin_sees_who_is_there_who_comes_and_goes_and_what_is_said() {
     assert_eq!(same_client.len(), 2, "two namespaces on one connection");
     assert!(listed.iter().any(|socket| socket["nsp"] == "/admin"));
 
-    let mut comes = client(&monitor, "/hook", "polling");
+    let mut comes = client(&monitor, "/hook", "websocket");
     let id = comes.event("/hook", "connect")["data"]["id"].clone();
     let connected = wait(&mut admin, "socket_connected", |args| args[0]["id"] == id);
-    assert_eq!(connected[0]["transport"], "polling");
+    assert_eq!(connected[0]["transport"], "websocket");
     assert!(connected[1].as_str().unwrap().ends_with('Z'));
     let own_room = |args: &Value| args[0] == "/hook" && args[1] == id && args[2] == id;
     assert!(place(&admin, "room_joined", own_room) < place(&admin, "socket_connected", |args| args[0]["id"] == id));
@@ -315,4 +315,56 @@ fn a_password_that_could_never_be_right_stops_the_start_with_the_way_out() {
         assert!(said.contains(line), "{said}");
     }
     assert!(!said.contains("open sesame"), "{said}");
+}
+
+#[test]
+fn the_stock_page_shows_who_is_there_and_what_is_said_and_sends_a_client_away() {
+    let home = Home::new();
+    let monitor = monitor(&home, "");
+    let Some(chromium) = tool("CLAUDE_MPM_TEST_CHROMIUM") else { return };
+    let mut client = client(&monitor, "/hook", "websocket");
+    let id = client.event("/hook", "connect")["data"]["id"].as_str().unwrap().to_owned();
+
+    let mut page = std::process::Command::new("node");
+    page.arg(repository().join("dashboard/e2e/admin.mjs")).arg("made_up_event");
+    page.env("CHROMIUM", chromium).env("MONITOR_URL", monitor.url(""));
+    page.env("ADMIN_USER", "ada").env("ADMIN_PASSWORD", "open sesame");
+    let mut page = Follower::start(page);
+    let sockets = page.wait("the sockets", |said| said["sockets"].is_array());
+    let rows = sockets["sockets"].as_array().unwrap();
+    assert!(rows.len() == 1 && rows[0].as_str().unwrap().contains(&id), "{rows:?}");
+    page.wait("the events", |said| said["watching"] == true);
+    let event = json!({ "namespace": "/hook", "event": "made_up_event", "data": { "at": 1 } });
+    assert_eq!(monitor.post("/emit", &event.to_string()).0, 200);
+    let events = page.wait("what was emitted", |said| said["events"].is_array());
+    assert!(events.to_string().contains(&id), "{events}");
+
+    let ended = page.wait("the client was sent away", |said| said["sent_away"] == true);
+    assert_eq!(client.event("/hook", "disconnect")["data"], "io server disconnect");
+    // The content policy holds all of it, and nothing was asked of another host.
+    assert_eq!(ended["problems"], json!([]));
+}
+
+#[test]
+fn the_page_is_there_for_all_where_an_admin_is_named_and_nowhere_else() {
+    let home = Home::new();
+    configured(&home, "");
+    let mut command = home.program(&["monitor", "start", "--foreground", "--port", "0"]);
+    command.env("CLAUDE_MPM_SOCKETIO_TOKEN", TOKEN);
+    let named = Monitor::start(command);
+    assert_eq!(named.request("GET", "/admin", &[], "").0, 308);
+    let (status, html) = named.request("GET", "/admin/", &[], "");
+    assert_eq!(status, 200);
+    for file in html.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css")) {
+        assert_eq!(named.request("GET", &format!("/admin/{file}"), &[], "").0, 200, "{file}");
+    }
+    assert!(!html.contains("https:") && html.contains("js/address.js"), "{html}");
+    assert_eq!(named.request("GET", "/admin/LICENSE.txt", &[], "").0, 200);
+    assert_eq!(named.request("GET", "/admin/../Cargo.toml", &[], "").0, 404);
+
+    let nobody = Home::new();
+    let monitor = nobody.monitor();
+    let (status, body) = monitor.request("GET", "/admin/", &[], "");
+    assert_eq!(status, 404);
+    assert!(body.contains("monitoring.admin"), "{body}");
 }

@@ -241,7 +241,7 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, mut request: Request, next
 
 /// The page itself (which asks for the token) and `/health` (which then tells less).
 fn is_open_to_all(path: &str, method: &Method) -> bool {
-    let data = ["/api/", "/socket.io", "/emit", "/status", "/agents", "/metrics", "/admin", "/v1/", "/ws"];
+    let data = ["/api/", "/socket.io", "/emit", "/status", "/agents", "/metrics", "/v1/", "/ws"];
     matches!(*method, Method::GET | Method::HEAD) && !data.iter().any(|prefix| path.starts_with(prefix))
 }
 

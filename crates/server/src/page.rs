@@ -1,5 +1,7 @@
 //! Serves the embedded dashboard: hashed files for ever, the page itself always fresh, under a strict content policy.
 
+pub(crate) mod admin;
+
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -33,13 +35,18 @@ pub(crate) async fn file(request: Request) -> Response {
         return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}"))
             .into_response();
     };
-    if let Some(tag) = request.headers().get(header::IF_NONE_MATCH)
+    answer(file, request.headers(), &content_policy(request.headers()))
+}
+
+/// A file under a content policy, or that the browser has it already.
+fn answer(file: &'static page::File, asked: &HeaderMap, policy: &str) -> Response {
+    if let Some(tag) = asked.get(header::IF_NONE_MATCH)
         && tag.as_bytes() == file.etag.as_bytes()
     {
-        return (StatusCode::NOT_MODIFIED, headers_of(file, None, request.headers())).into_response();
+        return (StatusCode::NOT_MODIFIED, headers_of(file, None, policy)).into_response();
     }
-    let (body, encoding) = encoded(file, request.headers());
-    (headers_of(file, encoding, request.headers()), body).into_response()
+    let (body, encoding) = encoded(file, asked);
+    (headers_of(file, encoding, policy), body).into_response()
 }
 
 /// The smallest form that the browser takes.
@@ -58,7 +65,7 @@ fn encoded(file: &'static page::File, headers: &HeaderMap) -> (&'static [u8], Op
     }
 }
 
-fn headers_of(file: &'static page::File, encoding: Option<&'static str>, request: &HeaderMap) -> HeaderMap {
+fn headers_of(file: &'static page::File, encoding: Option<&'static str>, policy: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
     headers.insert(header::ETAG, HeaderValue::from_static(file.etag));
@@ -68,7 +75,7 @@ fn headers_of(file: &'static page::File, encoding: Option<&'static str>, request
     if let Some(encoding) = encoding {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
-    if let Ok(policy) = HeaderValue::from_str(&content_policy(request)) {
+    if let Ok(policy) = HeaderValue::from_str(policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
@@ -78,6 +85,16 @@ fn headers_of(file: &'static page::File, encoding: Option<&'static str>, request
 
 /// Only our own code runs, it talks to monitors of this host alone, and text never becomes markup.
 fn content_policy(request: &HeaderMap) -> String {
+    let connect = connections(request);
+    format!(
+        "default-src 'self'; img-src 'self' data: blob:; connect-src {connect}; worker-src 'self'; object-src 'none'; \
+         base-uri 'none'; frame-ancestors 'none'; form-action 'none'; require-trusted-types-for 'script'; \
+         trusted-types svelte-trusted-html monitor-worker"
+    )
+}
+
+/// The servers of this host, in the words of a content policy.
+fn connections(request: &HeaderMap) -> String {
     let host = request.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let safe = name.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-_[]:".contains(letter));
@@ -89,9 +106,5 @@ fn content_policy(request: &HeaderMap) -> String {
             connect.push_str(&format!(" {scheme}://{host}:*"));
         }
     }
-    format!(
-        "default-src 'self'; img-src 'self' data: blob:; connect-src {connect}; worker-src 'self'; object-src 'none'; \
-         base-uri 'none'; frame-ancestors 'none'; form-action 'none'; require-trusted-types-for 'script'; \
-         trusted-types svelte-trusted-html monitor-worker"
-    )
+    connect
 }

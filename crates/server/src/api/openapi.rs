@@ -40,7 +40,8 @@ mod tests {
     use super::*;
 
     /// What is no request of this interface: the page, other protocols, and the page about this document.
-    const UNDESCRIBED: [&str; 5] = ["/", "/ws", "/socket.io", "/socket.io/", "/api"];
+    const UNDESCRIBED: [&str; 8] =
+        ["/", "/ws", "/socket.io", "/socket.io/", "/api", "/admin", "/admin/", "/admin/{*file}"];
 
     #[test]
     fn every_route_is_described_with_its_method_and_nothing_else_is() {

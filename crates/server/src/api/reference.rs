@@ -85,7 +85,7 @@ fn section(html: &mut String, document: &Value, path: &str, method: &str, operat
         text(&operation["summary"])
     );
     if let Some(more) = operation["description"].as_str() {
-        let _ = write!(html, "<p>{}</p>", escaped(more));
+        let _ = write!(html, "<p>{}</p>", prose(more));
     }
     let parameters = list(&operation["parameters"]);
     if !parameters.is_empty() {
@@ -97,7 +97,7 @@ fn section(html: &mut String, document: &Value, path: &str, method: &str, operat
                 text(&parameter["name"]),
                 text(&parameter["in"]),
                 shape(&parameter["schema"]),
-                text(&parameter["description"])
+                sentence(&parameter["description"])
             );
         }
         html.push_str("</table></div>");
@@ -110,7 +110,7 @@ fn section(html: &mut String, document: &Value, path: &str, method: &str, operat
     for (status, response) in fields(&operation["responses"]) {
         let response = resolved(document, response);
         let status = if status == "default" { "else" } else { status };
-        let _ = write!(html, "<dt>{}</dt><dd><p>{}</p>", escaped(status), text(&response["description"]));
+        let _ = write!(html, "<dt>{}</dt><dd><p>{}</p>", escaped(status), sentence(&response["description"]));
         contents_of(html, &response["content"]);
         html.push_str("</dd>");
     }
@@ -133,7 +133,7 @@ fn contents_of(html: &mut String, content: &Value) {
 /// A schema: what it is, and its fields.
 fn describe(html: &mut String, schema: &Value) {
     if let Some(description) = schema["description"].as_str() {
-        let _ = write!(html, "<p>{}</p>", escaped(description));
+        let _ = write!(html, "<p>{}</p>", prose(description));
     }
     let properties: Vec<_> = fields(&schema["properties"]).collect();
     if properties.is_empty() {
@@ -152,7 +152,7 @@ fn describe(html: &mut String, schema: &Value) {
         );
         match property.get("properties") {
             Some(_) => describe(html, property),
-            None => html.push_str(&text(&property["description"])),
+            None => html.push_str(&sentence(&property["description"])),
         }
         html.push_str("</td></tr>");
     }
@@ -230,6 +230,22 @@ fn list(value: &Value) -> &[Value] {
 
 fn text(value: &Value) -> String {
     value.as_str().map(escaped).unwrap_or_default()
+}
+
+fn sentence(value: &Value) -> String {
+    value.as_str().map(prose).unwrap_or_default()
+}
+
+/// Text with `code` in it.
+fn prose(text: &str) -> String {
+    let mut html = String::new();
+    for (at, part) in text.split('`').enumerate() {
+        match at % 2 {
+            0 => html.push_str(&escaped(part)),
+            _ => html.push_str(&format!("<code>{}</code>", escaped(part))),
+        }
+    }
+    html
 }
 
 fn escaped(text: &str) -> String {

@@ -94,6 +94,12 @@ impl Admin {
         self.came.notify_one();
     }
 
+    pub(crate) fn upgraded(&self, app: &App, socket: &Socket) {
+        if self.mode == AdminMode::Development {
+            tell(app, "socket_updated", &[shape::upgraded(socket)]);
+        }
+    }
+
     pub(crate) fn disconnected(&self, app: &App, socket: &Socket, reason: CloseReason) {
         if self.mode != AdminMode::Development {
             return;

@@ -165,6 +165,13 @@ impl Handler for Clients {
         emit(socket, "gap", gap);
     }
 
+    fn upgraded(&self, socket: &Socket) {
+        let Some(app) = self.app.upgrade() else { return };
+        if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
+            admin.upgraded(&app, socket);
+        }
+    }
+
     fn disconnected(&self, socket: &Socket, reason: CloseReason) {
         let Some(app) = self.app.upgrade() else { return };
         if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {

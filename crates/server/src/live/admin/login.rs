@@ -71,7 +71,10 @@ impl Login {
         {
             return Ok(Some(session));
         }
-        self.attempts.failed(address);
+        // A page that opens asks with nothing in its hands, to see whether it has to ask for the password.
+        if text("sessionId").or(text("password")).is_some() {
+            self.attempts.failed(address);
+        }
         Err(ConnectRefusal::new(INVALID))
     }
 

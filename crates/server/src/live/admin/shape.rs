@@ -35,6 +35,11 @@ pub(super) fn socket(socket: &Socket) -> Value {
     })
 }
 
+/// `{id, nsp, transport}`, for one that went over to WebSocket.
+pub(super) fn upgraded(socket: &Socket) -> Value {
+    json!({ "id": socket.id().as_str(), "nsp": socket.namespace(), "transport": socket.transport().as_str() })
+}
+
 fn headers(all: &HeaderMap) -> Map<String, Value> {
     let mut shown = Map::new();
     for name in all.keys() {

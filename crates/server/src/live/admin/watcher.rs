@@ -96,9 +96,7 @@ impl Observer for Watcher {
     }
 
     fn upgraded(&self, socket: &Socket) {
-        let update =
-            json!({ "id": socket.id().as_str(), "nsp": socket.namespace(), "transport": socket.transport().as_str() });
-        self.tell("socket_updated", &[update]);
+        self.tell("socket_updated", &[super::shape::upgraded(socket)]);
     }
 }
 
