@@ -54,6 +54,24 @@ test('a chip and typed text are the same thing, and the address restores them', 
   await close();
 });
 
+test('a filter can be typed letter by letter, and taken back the same way', async () => {
+  const word = unique('typed');
+  await emit(`${word} here`);
+  const { page, problems, close } = await open(chrome);
+  await connected(page);
+  await page.keyboard.press('/');
+  await page.keyboard.type(`ns:system ${word}`);
+  await until(async () => (await rows(page)).some((text) => text.includes(word)), 'the row');
+  const line = async () => new URL(page.url()).searchParams;
+  assert.deepEqual([(await line()).get('ns'), (await line()).get('q')], ['system', word]);
+  assert.equal(await page.locator('.tok').count(), 1);
+  for (let letter = 0; letter < word.length + 1; letter += 1) await page.keyboard.press('Backspace');
+  await page.keyboard.press('Backspace');
+  assert.equal(await page.locator('#filter').inputValue(), 'ns:syste', 'the chip is text again, without its last letter');
+  assert.deepEqual(problems, []);
+  await close();
+});
+
 test('Escape closes the inspector', async () => {
   const word = unique('inspect');
   await emit(word);
