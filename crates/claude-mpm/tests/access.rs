@@ -93,3 +93,25 @@ fn a_monitor_that_others_can_reach_needs_a_token() {
     );
     assert!(said.contains("CLAUDE_MPM_SOCKETIO_TOKEN"), "{said}");
 }
+
+#[test]
+fn who_comes_through_a_proxy_that_nobody_trusts_is_not_of_this_machine() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    for header in ["x-forwarded-for", "x-real-ip", "forwarded", "via"] {
+        let (status, body) = monitor.request("GET", "/api/v1/events", &[(header, "203.0.113.9")], "");
+        assert_eq!(status, 403, "{header}");
+        assert!(body.contains("monitoring.trusted_proxies"), "{body}");
+    }
+}
+
+#[test]
+fn nobody_speaks_in_the_monitors_name() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    for (namespace, event) in [("/monitor", "hello"), ("/admin", "x"), ("/log", "gap"), ("system", "status")] {
+        let (status, body) = monitor.post("/emit", &format!(r#"{{"namespace":"{namespace}","event":"{event}"}}"#));
+        assert_eq!(status, 400, "{body}");
+        assert!(body.contains("for the monitor alone to say"), "{body}");
+    }
+}

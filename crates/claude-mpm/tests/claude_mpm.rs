@@ -49,7 +49,10 @@ fn the_newer_page_gets_each_event_under_one_of_its_ten_names() {
     call(&monitor, "PreToolUse", "t1");
     let Some(mut client) = client(&monitor, "page5", "none") else { return };
     let history = client.event("/", "event_history");
-    assert!(history["data"]["events"].as_array().unwrap().iter().any(|event| event["subtype"] == "pre_tool"), "{history}");
+    assert!(
+        history["data"]["events"].as_array().unwrap().iter().any(|event| event["subtype"] == "pre_tool"),
+        "{history}"
+    );
     call(&monitor, "PostToolUse", "t1");
     let finished = client.wait("its end", |said| said["data"]["subtype"] == "post_tool");
     assert_eq!((&finished["event"], &finished["data"]["type"]), (&json!("tool_event"), &json!("tool_event")));

@@ -206,3 +206,17 @@ pub(crate) fn recorded(scenario: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["payload"].clone()).collect()
 }
+
+#[test]
+fn half_an_emoji_is_taken_as_javascript_writes_it() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let url = format!("http://127.0.0.1:{}", monitor.port);
+    let Some(client) = support::node("follow.mjs", &["--url", &url, "--namespaces", "/log"]) else { return };
+    let mut client = Follower::start(client);
+    client.event("/log", "connect");
+    // The client parses and writes it again: as an escape, for JSON has no other way.
+    client.tell_raw(r#"{"namespace":"/log","event":"message","data":{"level":"INFO","message":"cut \ud83d"}}"#);
+    assert_eq!(client.event("/log", "message")["data"]["message"], "cut \u{fffd}");
+    assert!(client.seen().iter().all(|said| said["event"] != "disconnect"));
+}

@@ -1,5 +1,7 @@
 //! The raw WebSocket API: channels, queries, what was missed, and errors that say what to write instead.
 
+use std::io::{Read, Write};
+
 use serde_json::{Value, json};
 
 use crate::support::{self, Follower, Home, Monitor};
@@ -116,4 +118,66 @@ fn what_it_does_not_understand_is_answered_with_what_to_write() {
     }
     client.tell(&json!({ "command": "get_status", "port": monitor.port }));
     client.wait("the connection goes on", |said| said["type"] == "system.status");
+}
+
+/// A masked frame, as a client sends it, with a mask of zeros.
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode];
+    match u16::try_from(payload.len()) {
+        Ok(short @ ..126) => frame.push(0x80 | short as u8),
+        Ok(long) => {
+            frame.push(0x80 | 126);
+            frame.extend(long.to_be_bytes());
+        }
+        Err(_) => panic!("longer than a test needs"),
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+fn resident_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_client_that_asks_and_does_not_read_costs_no_memory_and_nobody_else_notices() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    note(&monitor, "something to answer with");
+    let before = resident_kb(monitor.pid());
+    let ping = frame(0x9, &[b'x'; 125]);
+    let ask = frame(0x1, br#"{"command":"get_state"}"#);
+    for message in [&ping, &ask] {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", monitor.port)).unwrap();
+        write!(
+            stream,
+            "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        .unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 101");
+        // Until it is not listened to any more: a write that would have to wait says so.
+        stream.set_nonblocking(true).unwrap();
+        let many = message.repeat(1_000);
+        let mut sent = 0;
+        let mut refused = 0;
+        while sent < 200_000_000 && refused < 50 {
+            match stream.write(&many) {
+                Ok(bytes) => (sent, refused) = (sent + bytes, 0),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    refused += 1;
+                    assert_eq!(monitor.get("/health")["status"], "running");
+                }
+                Err(_) => break,
+            }
+        }
+        assert!(sent < 200_000_000, "it is listened to for ever");
+    }
+    let grown = resident_kb(monitor.pid()).saturating_sub(before);
+    assert!(grown < 40_000, "{grown} kB more");
 }

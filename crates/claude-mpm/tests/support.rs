@@ -230,6 +230,11 @@ impl Follower {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Sends a line that no [`Value`] can be.
+    pub(crate) fn tell_raw(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
     /// Waits for a line that `wanted` accepts.
     pub(crate) fn wait(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         if let Some(found) = self.seen.iter().find(|seen| wanted(seen)) {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::event::{Fact, Identity, Outcome, Route, Source, Time};
 use crate::hook_input;
-use crate::vocabulary::Kind;
+use crate::vocabulary::{Kept, Kind};
 use crate::{bodies, redact, summary};
 
 /// The longest namespace or event name, in bytes.
@@ -33,6 +33,8 @@ pub enum Refusal {
     ReservedName(String),
     /// The namespace is no string of at most 128 bytes.
     BadNamespace,
+    /// Clients would take it for what the monitor itself says.
+    OfTheMonitor(String),
 }
 
 impl std::fmt::Display for Refusal {
@@ -41,6 +43,7 @@ impl std::fmt::Display for Refusal {
             Refusal::NoObject => f.write_str("an event is a JSON object with \"namespace\", \"event\" and \"data\""),
             Refusal::NoName => write!(f, "\"event\" must be a string of 1 to {NAME_BYTES_MAX} bytes"),
             Refusal::ReservedName(name) => write!(f, "{name:?} is reserved by Socket.IO and cannot be emitted"),
+            Refusal::OfTheMonitor(what) => write!(f, "{what} is for the monitor alone to say; choose another name"),
             Refusal::BadNamespace => write!(f, "\"namespace\" must be a string of at most {NAME_BYTES_MAX} bytes"),
         }
     }
@@ -77,6 +80,13 @@ pub fn named(namespace: &str, event: &str, data: Value, now: Time, source: Sourc
     }
     if RESERVED.contains(&event) {
         return Err(Refusal::ReservedName(event.to_owned()));
+    }
+    if namespace == "/admin" || namespace == "/monitor" {
+        return Err(Refusal::OfTheMonitor(format!("the namespace {namespace}")));
+    }
+    let is_its_own = |kind: Kind| kind.row().kept == Kept::Volatile;
+    if event == "gap" || Kind::addressed(namespace, event).is_some_and(is_its_own) {
+        return Err(Refusal::OfTheMonitor(format!("{event:?} on {namespace}")));
     }
     if let Some((payload, time)) = hook_inside(&data, now) {
         return Ok(hook_input::from_payload(payload, time, source));
@@ -245,5 +255,11 @@ mod tests {
         assert_eq!(read_one(json!({"namespace": "/x"})).unwrap_err(), Refusal::NoName);
         assert_eq!(read_one(json!({"namespace": 7, "event": "x"})).unwrap_err(), Refusal::BadNamespace);
         assert_eq!(read_one(json!({"event": "disconnect"})).unwrap_err(), Refusal::ReservedName("disconnect".into()));
+        for (namespace, event) in
+            [("/monitor", "hello"), ("admin", "x"), ("/hook", "gap"), ("/system", "status"), ("/system", "heartbeat")]
+        {
+            let refused = read_one(json!({"namespace": namespace, "event": event})).unwrap_err();
+            assert!(matches!(refused, Refusal::OfTheMonitor(_)), "{namespace} {event}: {refused}");
+        }
     }
 }

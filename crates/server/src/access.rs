@@ -207,7 +207,8 @@ impl Access {
                 "this monitor belongs to another user of this machine",
             )),
             Owner::Remote => {
-                Err(Problem::new(StatusCode::FORBIDDEN, "loopback_only", "only programs of this machine may connect"))
+                Err(Problem::new(StatusCode::FORBIDDEN, "loopback_only", "only programs of this machine may connect, and not through a proxy")
+                    .suggest("Start the monitor with a token in CLAUDE_MPM_SOCKETIO_TOKEN, and name the proxy in monitoring.trusted_proxies"))
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod surrogates;
 
 pub(crate) use decode::decode_frames;
 pub use decode::{DecodeError, Decoder, Limits};

@@ -47,11 +47,19 @@ impl Network {
     }
 }
 
-/// Puts the client in the place of the proxy that speaks for it. Returns whether it did.
+/// What a proxy adds, whichever it is.
+const TELLTALES: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+
+/// Puts the client in the place of the proxy that speaks for it. Returns whether anything changed.
 pub(super) fn apply(proxies: &[Network], headers: &HeaderMap, visitor: &mut Visitor) -> bool {
     let trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(address));
     if proxies.is_empty() || !trusted(visitor.peer.ip()) {
-        return false;
+        // The connection is one of this user's programs, but who knows for whom.
+        let is_proxy = TELLTALES.iter().any(|name| headers.contains_key(*name));
+        if is_proxy {
+            visitor.owner = Arc::new(OnceLock::from(Owner::Remote));
+        }
+        return is_proxy;
     }
     let said = |name: &str| {
         headers.get_all(name.to_owned()).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>()
@@ -114,9 +122,14 @@ mod tests {
     fn who_is_no_proxy_of_ours_is_not_believed() {
         let said = headers(&[("x-forwarded-for", "127.0.0.1"), ("x-forwarded-host", "localhost")]);
         let mut client = visitor("192.0.2.1:40000");
-        assert!(!apply(&["10.0.0.0/8".parse().unwrap()], &said, &mut client));
+        assert!(apply(&["10.0.0.0/8".parse().unwrap()], &said, &mut client));
         assert_eq!(client.peer.ip().to_string(), "192.0.2.1");
         assert!(client.host.is_none());
+        // Not even that it is a program of this user: through it comes anybody.
+        let mut client = visitor("127.0.0.1:40000");
+        assert!(apply(&[], &headers(&[("via", "1.1 proxy")]), &mut client));
+        assert_eq!(client.owner(), Owner::Remote);
+        assert!(!apply(&[], &headers(&[]), &mut visitor("127.0.0.1:40000")));
     }
 
     #[test]

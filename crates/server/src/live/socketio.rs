@@ -99,8 +99,11 @@ impl Handler for Clients {
         Ok(())
     }
 
-    fn disconnected(&self, socket: &Socket, _: CloseReason) {
+    fn disconnected(&self, socket: &Socket, reason: CloseReason) {
         let Some(app) = self.app.upgrade() else { return };
+        if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
+            return admin.disconnected(&app, socket, reason);
+        }
         recovery::left(&app, socket);
         if socket.namespace() == "/" {
             claude_mpm::left(&app, socket);
@@ -169,13 +172,6 @@ impl Handler for Clients {
         let Some(app) = self.app.upgrade() else { return };
         if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
             admin.upgraded(&app, socket);
-        }
-    }
-
-    fn disconnected(&self, socket: &Socket, reason: CloseReason) {
-        let Some(app) = self.app.upgrade() else { return };
-        if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
-            admin.disconnected(&app, socket, reason);
         }
     }
 

@@ -90,7 +90,8 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visi
                 let _ = tokio::time::timeout(Duration::from_secs(1), writer.flush()).await;
                 return Ok(());
             }
-            message = reader.next() => {
+            // One that does not read is not listened to either: its answers would fill the memory.
+            message = reader.next(), if has_room => {
                 heard_at = Instant::now();
                 match message {
                     Ok(Message::Text(text)) => {

@@ -1,6 +1,6 @@
 //! Text and attachments to Socket.IO packets, with every limit checked before memory is spent.
 
-use super::{Answer, Event, Packet, RESERVED_EVENTS, placeholder_number};
+use super::{Answer, Event, Packet, RESERVED_EVENTS, placeholder_number, surrogates};
 use crate::config::Config;
 use crate::engine::{Frames, Message};
 use bytes::Bytes;
@@ -241,7 +241,10 @@ fn parse_json(json: &str, limits: &Limits) -> Result<Value, DecodeError> {
     if nesting(json.as_bytes()) > limits.nesting_max {
         return Err(DecodeError::TooDeep);
     }
-    serde_json::from_str(json).map_err(|_| DecodeError::InvalidPayload)
+    // JavaScript writes half of a pair as it is, when a string was cut in the middle of one.
+    serde_json::from_str(json)
+        .or_else(|error| surrogates::mend(json).map_or(Err(error), |mended| serde_json::from_str(&mended)))
+        .map_err(|_| DecodeError::InvalidPayload)
 }
 
 /// The deepest nesting of brackets outside strings; for text that is no JSON, some number.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use event::emitted;
 use event::event::Source;
 use event::filter::Filter;
+use event::hook_input;
 use event::wire::websocket as wire;
 use serde_json::{Value, json};
 use socketio::websocket::{Opcode, server_frame};
@@ -26,6 +27,9 @@ const FRAME_BYTES_MAX: usize = 1024 * 1024 - 1024;
 
 /// Channels that one client may ask for.
 const CHANNELS_MAX: usize = 256;
+
+/// The longest name of one, in bytes.
+const CHANNEL_BYTES_MAX: usize = 256;
 
 /// The state of one connection.
 pub(super) struct Client {
@@ -126,7 +130,7 @@ impl Client {
     /// Takes what it says; returns the answers.
     pub(super) fn take(&mut self, app: &Arc<App>, text: &str) -> Vec<String> {
         app.requests.fetch_add(1, Relaxed);
-        let Ok(Value::Object(said)) = serde_json::from_str::<Value>(text) else {
+        let Ok(Value::Object(said)) = hook_input::parse_leniently(text.as_bytes()) else {
             return vec![error("send a JSON object such as {\"command\": \"subscribe\", \"channels\": [\"*\"]}", None)];
         };
         let said = Value::Object(said);
@@ -289,4 +293,5 @@ fn names(value: Option<&Value>) -> Option<Vec<String>> {
         Value::Array(names) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
         _ => None,
     }
+    .filter(|names: &Vec<String>| names.iter().all(|name| name.len() <= CHANNEL_BYTES_MAX))
 }
