@@ -32,8 +32,10 @@ impl Attempts {
 
     /// Counts a wrong token.
     pub(crate) fn failed(&self, address: IpAddr) {
+        let address = block(address);
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.len() >= ADDRESSES_MAX {
+        // One that is known needs no room: making some could forget the very one.
+        if failed.len() >= ADDRESSES_MAX && !failed.contains_key(&address) {
             failed.retain(|_, (count, since)| left(*count, since.elapsed()) > 0.0);
             if failed.len() >= ADDRESSES_MAX
                 && let Some(calmest) =
@@ -42,7 +44,7 @@ impl Attempts {
                 failed.remove(&calmest);
             }
         }
-        let entry = failed.entry(block(address)).or_insert((0.0, Instant::now()));
+        let entry = failed.entry(address).or_insert((0.0, Instant::now()));
         *entry = (left(entry.0, entry.1.elapsed()) + 1.0, Instant::now());
     }
 }
