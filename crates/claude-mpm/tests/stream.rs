@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Home, Monitor, eventually};
+use crate::support::{DEADLINE, Follower, Home, Monitor, eventually, node};
 
 /// A client that reads the stream line by line.
 struct Stream {
@@ -299,4 +299,31 @@ fn what_a_stream_cannot_be_asked_is_refused_with_a_reason() {
     assert_eq!(monitor.request("GET", "/api/v1/stream", &[], "").0, 401);
     assert_eq!(monitor.request("POST", "/api/v1/stream", &[("authorization", &bearer)], "").0, 405);
     Stream::open(&monitor, "/api/v1/stream", &[("authorization", &bearer)]).named("hello");
+}
+
+#[test]
+fn the_client_from_npm_comes_back_by_itself_after_kill_9_and_has_missed_nothing() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let port = monitor.port;
+    let address = monitor.url("/api/v1/stream?since=0&named=false");
+    let Some(client) = node("eventsource.mjs", &[&address, "hello", "live", "gap", "reset"]) else { return };
+    let mut client = Follower::start(client);
+    let last = emit(&monitor, &many(30));
+    client.wait("the events before", |said| said["data"]["seq"] == last);
+    monitor.kill();
+    client.wait("the connection broke", |said| said["event"] == "error");
+
+    let monitor = home.monitor_on(port);
+    let last = emit(&monitor, &many(30));
+    client.wait("the events after", |said| said["data"]["seq"] == last);
+
+    let told: Vec<u64> = client
+        .seen()
+        .iter()
+        .filter(|said| said["event"] == "message")
+        .filter_map(|said| said["data"]["seq"].as_u64())
+        .collect();
+    assert_eq!(told, (1..=last).collect::<Vec<_>>());
+    assert!(!client.seen().iter().any(|said| said["event"] == "gap" || said["event"] == "reset"));
 }
