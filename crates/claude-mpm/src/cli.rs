@@ -59,6 +59,8 @@ pub(crate) enum MonitorCommand {
     Stop(StopArgs),
     /// Say which monitors of yours run
     Status(StatusArgs),
+    /// Make the hash of a password on stdin, for monitoring.admin.password_hash
+    HashPassword,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The commands: one verb, one file.
 
 pub(crate) mod demo;
+pub(crate) mod hash_password;
 pub(crate) mod hooks;
 pub(crate) mod launcher;
 pub(crate) mod serve;
@@ -18,6 +19,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             Some(MonitorCommand::Start(options)) => serve::run(&options),
             Some(MonitorCommand::Stop(options)) => stop::run(&options),
             Some(MonitorCommand::Status(options)) => status::run(&options),
+            Some(MonitorCommand::HashPassword) => hash_password::run(),
         },
         Command::Hooks { command } => hooks::run(&command),
         Command::Demo(options) => demo::run(&options),

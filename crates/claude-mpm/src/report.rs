@@ -46,6 +46,12 @@ pub(crate) fn line(text: impl fmt::Display) {
     let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
 }
 
+/// Says something beside the output, such as what a person is asked.
+pub(crate) fn aside(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 /// Prints a failure.
 pub(crate) fn failure(failure: &Failure) {
     if !failure.text.is_empty() {

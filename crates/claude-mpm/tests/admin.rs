@@ -1,5 +1,8 @@
 //! The namespace `/admin` speaks the protocol of @socket.io/admin-ui, to who has the password.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::{Follower, Home, Monitor, eventually, node, repository, tool};
@@ -311,7 +314,11 @@ fn a_password_that_could_never_be_right_stops_the_start_with_the_way_out() {
 
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    for line in ["Error: ", "Reason: monitoring.admin.password_hash", "Suggestion: Make one with: htpasswd"] {
+    for line in [
+        "Error: ",
+        "Reason: monitoring.admin.password_hash",
+        "Suggestion: Make one with: claude-mpm monitor hash-password",
+    ] {
         assert!(said.contains(line), "{said}");
     }
     assert!(!said.contains("open sesame"), "{said}");
@@ -367,4 +374,31 @@ fn the_page_is_there_for_all_where_an_admin_is_named_and_nowhere_else() {
     let (status, body) = monitor.request("GET", "/admin/", &[], "");
     assert_eq!(status, 404);
     assert!(body.contains("monitoring.admin"), "{body}");
+}
+
+#[test]
+fn a_password_that_is_hashed_with_the_command_lets_in() {
+    let home = Home::new();
+    let hash = |password: &str| {
+        let mut command = home.program(&["monitor", "hash-password"]);
+        let mut hashing = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        hashing.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        hashing.wait_with_output().unwrap()
+    };
+    for refused in [String::new(), "\n".to_owned(), "x".repeat(73)] {
+        let output = hash(&refused);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{refused}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("Suggestion: "));
+    }
+    let output = hash("crème brûlée\n");
+    let made = String::from_utf8(output.stdout).unwrap();
+    assert!(made.starts_with("$2b$10$") && made.trim_end().len() == 60, "{made}");
+
+    configured(&home, "");
+    let file = home.path().join(".claude-mpm/configuration.yaml");
+    let text = std::fs::read_to_string(&file).unwrap().replace(HASH, made.trim_end());
+    std::fs::write(&file, text).unwrap();
+    let monitor = home.monitor();
+    let Some(mut page) = page(&monitor, &json!({ "username": "ada", "password": "crème brûlée" })) else { return };
+    wait(&mut page, "session", |_| true);
 }

@@ -39,6 +39,7 @@ pub use config::{
 };
 use hub::Hub;
 use listener::Served;
+pub use live::admin::hash_password;
 use recorder::Recorder;
 
 /// How long the recorder may take to commit what it was told before a shutdown goes on without it.

@@ -213,9 +213,7 @@ fn explain(start: &Start, error: StartError) -> ServeFailure {
         StartError::PathPrefix(_) => {
             Failure::new(FAILED, &error, "Set monitoring.path_prefix to a path such as /monitor")
         }
-        StartError::AdminPassword(_) => {
-            Failure::new(FAILED, &error, "Make one with: htpasswd -nBC 10 admin; it is what stands behind the colon")
-        }
+        StartError::AdminPassword(_) => Failure::new(FAILED, &error, "Make one with: claude-mpm monitor hash-password"),
         StartError::Store(_) => Failure::new(FAILED, &error, "See the path in the reason; nothing was changed"),
         StartError::Thread(_) | StartError::Random(_) | StartError::Interrupted => {
             Failure::new(FAILED, &error, "Close other programs and try again")

@@ -25,6 +25,7 @@ use login::Login;
 use watcher::Watcher;
 
 pub(crate) use login::check_hash;
+pub use login::hash_password;
 
 /// The namespace.
 pub(crate) const NAMESPACE: &str = "/admin";
