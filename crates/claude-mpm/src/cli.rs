@@ -34,6 +34,8 @@ pub(crate) enum Command {
     },
     /// Play a recorded day of eight sessions into the monitor, to see it alive without Claude Code
     Demo(DemoArgs),
+    /// Tell the monitor of an event of your own
+    Emit(EmitArgs),
     /// Record one hook from stdin (Claude Code runs this)
     #[command(disable_help_flag = true)]
     Hook {
@@ -132,6 +134,23 @@ pub(crate) struct DemoArgs {
     /// How much faster than recorded, from 0.1 to 1000; the recording takes about 90 seconds
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub(crate) speed: f64,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EmitArgs {
+    /// A namespace, such as system or /log
+    pub(crate) namespace: String,
+    /// The event's name
+    pub(crate) event: String,
+    /// Its data as JSON; `-` reads it from stdin [default: {}]
+    #[arg(value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+    /// Only the clients of this room get it live
+    #[arg(long)]
+    pub(crate) room: Option<String>,
+    /// The port of the monitor [default: 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
 }
 
 #[derive(Subcommand, Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The commands: one verb, one file.
 
 pub(crate) mod demo;
+pub(crate) mod emit;
 pub(crate) mod hash_password;
 pub(crate) mod hooks;
 pub(crate) mod launcher;
@@ -23,6 +24,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         },
         Command::Hooks { command } => hooks::run(&command),
         Command::Demo(options) => demo::run(&options),
+        Command::Emit(options) => emit::run(&options),
         // `main` has run it already; `--help` of another program cannot lead here.
         Command::Hook { .. } => Ok(()),
     }

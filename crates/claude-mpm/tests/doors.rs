@@ -1,5 +1,8 @@
 //! Every door takes what it documents, refuses the rest with a reason, and the same fact is one event.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::{Home, Monitor};
@@ -43,6 +46,82 @@ fn an_array_is_taken_whole_or_not_at_all() {
     assert_eq!(status, 400);
     assert!(body.contains("event 1"), "{body}");
     assert!(!monitor.history().iter().any(|event| event["event"] == "three"));
+}
+
+#[test]
+fn an_event_on_each_line_is_taken_whole_or_not_at_all() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let line = |name: &str| json!({ "event": name, "data": { "text": "two\nlines" } }).to_string();
+
+    let body = format!("{}\n\n{}\r\n{}", line("one"), line("two"), line("three"));
+    let (status, answer) = monitor.request("POST", "/emit", &[("content-type", "application/x-ndjson")], &body);
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let names: Vec<_> =
+        answer["seqs"].as_array().unwrap().iter().map(|seq| stored(&monitor, seq)["event"].clone()).collect();
+    assert_eq!(names, ["one", "two", "three"]);
+
+    for (body, reason) in [
+        (format!("{}\n{{\"event\":", line("four")), "line 2 is no JSON"),
+        (format!("{}\n{}", line("five"), json!({ "no": "event" })), "event 1"),
+        (format!("{}\n[{}]", line("six"), line("seven")), "event 1"),
+        ("{\"event\":\n".to_owned(), "the body is no JSON"),
+        ("\n\n".to_owned(), "the body is no JSON"),
+    ] {
+        let (status, answer) = monitor.post("/emit", &body);
+        assert!(status == 400 && answer.contains(reason), "{body}: {answer}");
+    }
+    assert_eq!(monitor.post("/emit", &"{\"event\":\"x\"}\n".repeat(10_001)).0, 413);
+    assert!(!monitor.history().iter().any(|event| event["event"] == "four" || event["event"] == "five"));
+}
+
+#[test]
+fn an_event_can_be_emitted_from_a_shell() {
+    let home = Home::new();
+    let mut command = home.program(&["monitor", "start", "--foreground", "--port", "0"]);
+    command.env("CLAUDE_MPM_SOCKETIO_TOKEN", "a-token");
+    let monitor = Monitor::start(command);
+    let port = monitor.port.to_string();
+    let emit = |arguments: &[&str], token: &str, stdin: &str| {
+        let mut command = home.program(&[&["emit", "--port", &port], arguments].concat());
+        command.env("CLAUDE_MPM_SOCKETIO_TOKEN", token);
+        let mut emitting = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Whoever does not want it may have ended.
+        let _ = emitting.stdin.take().unwrap().write_all(stdin.as_bytes());
+        emitting.wait_with_output().unwrap()
+    };
+    let event = |output: &std::process::Output| {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let path = format!("/api/v1/events/{}", answer["seq"]);
+        let (_, event) = monitor.request("GET", &path, &[("authorization", "Bearer a-token")], "");
+        serde_json::from_str::<Value>(&event).unwrap()
+    };
+
+    let told = event(&emit(&["system", "custom_event", r#"{"message": "Hello"}"#, "--room", "a"], "a-token", ""));
+    assert_eq!(
+        (&told["namespace"], &told["event"], &told["data"], &told["room"]),
+        (&json!("/system"), &json!("custom_event"), &json!({ "message": "Hello" }), &json!("a"))
+    );
+    assert_eq!(event(&emit(&["/log", "note"], "a-token", ""))["data"], json!({}));
+    assert_eq!(event(&emit(&["log", "note", "-"], "a-token", "[1, 2]"))["data"], json!([1, 2]));
+    assert_eq!(event(&emit(&["log", "note", "-5"], "a-token", ""))["data"], json!(-5));
+
+    for (arguments, token, code, reason) in [
+        (&["system", "x", "{message}"][..], "a-token", 2, "the data is no JSON"),
+        (&["system", "disconnect"], "a-token", 1, "reserved by Socket.IO"),
+        (&["system", "x"], "another", 1, "Invalid authentication token"),
+        (&["system"], "a-token", 2, "EVENT"),
+    ] {
+        let output = emit(arguments, token, "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(code) && said.contains(reason), "{arguments:?}: {said}");
+    }
+    monitor.stop();
+    let output = emit(&["system", "x"], "a-token", "");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Suggestion: Start one with"));
 }
 
 #[test]

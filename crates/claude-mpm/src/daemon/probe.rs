@@ -1,9 +1,10 @@
-//! Asks a port for its health.
+//! Asks whatever listens on a port of this machine: for its health, or anything else.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http::Request;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -31,22 +32,27 @@ pub(crate) struct Health {
 
 /// The health of whatever listens on this port of this machine; `None` for nothing, or another kind of program.
 pub(crate) fn health(port: u16) -> Option<Health> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let body = runtime.block_on(async { tokio::time::timeout(ANSWER_MAX, get(port)).await.ok()? })?;
+    let request = Request::get("/health").header("host", format!("localhost:{port}")).body(Full::default()).ok()?;
+    let (_, body) = ask(port, request, ANSWER_MAX)?;
     serde_json::from_slice(&body).ok()
 }
 
-async fn get(port: u16) -> Option<Bytes> {
+/// The status and the body of an answer; `None` if there is none in time.
+pub(crate) fn ask(port: u16, request: Request<Full<Bytes>>, answer_max: Duration) -> Option<(u16, Bytes)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async { tokio::time::timeout(answer_max, send(port, request)).await.ok()? })
+}
+
+async fn send(port: u16, request: Request<Full<Bytes>>) -> Option<(u16, Bytes)> {
     let stream = match TcpStream::connect(("127.0.0.1", port)).await {
         Ok(stream) => stream,
         Err(_) => TcpStream::connect(("::1", port)).await.ok()?,
     };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let serving = tokio::spawn(connection);
-    let request =
-        http::Request::get("/health").header("host", format!("localhost:{port}")).body(Empty::<Bytes>::new()).ok()?;
     let answer = sender.send_request(request).await.ok()?;
+    let status = answer.status().as_u16();
     let body = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await.ok()?.to_bytes();
     serving.abort();
-    Some(body)
+    Some((status, body))
 }

@@ -23,23 +23,22 @@ use crate::listener;
 /// Events in one body. A body of small events is bounded in bytes already; this bounds one commit.
 const EVENTS_MAX: usize = 10_000;
 
-/// Answers `POST /emit`: one event or an array, whatever its content type. Answers when it is stored:
-/// `{"seq": …}` for one event, `{"seqs": […]}` for an array.
+/// Answers `POST /emit`: one event, an array, or an event a line, whatever its content type. Answers when it is stored:
+/// `{"seq": …}` for one event, `{"seqs": […]}` for more.
 pub(crate) async fn emit(
     State(app): State<Arc<App>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (events, many) = match parse(body)? {
-        Value::Array(events) if events.len() > EVENTS_MAX => {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_many_events",
-                format!("{} events in one body; the most is {EVENTS_MAX}", events.len()),
-            ));
-        }
-        Value::Array(events) => (events, true),
-        one => (vec![one], false),
+    let body = received(body)?;
+    let (events, many) = match hook_input::parse_leniently(&body) {
+        Ok(Value::Array(events)) => (events, true),
+        Ok(one) => (vec![one], false),
+        Err(error) => (lines(&body).unwrap_or_else(|| Err(no_json(error)))?, true),
     };
+    if events.len() > EVENTS_MAX {
+        let most = format!("more than {EVENTS_MAX} events in one body");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", most));
+    }
     let now = clock::now();
     let mut facts = Vec::with_capacity(events.len());
     for (at, event) in events.into_iter().enumerate() {
@@ -103,13 +102,35 @@ pub(crate) fn prepare(app: &App, fact: &mut Fact) {
 }
 
 fn parse(body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
-    let body = body.map_err(|rejection| {
+    hook_input::parse_leniently(&received(body)?).map_err(no_json)
+}
+
+/// The events of a body with a JSON object on each line; `None` when it is no such body. Stops beyond the most there may be.
+fn lines(body: &[u8]) -> Option<Result<Vec<Value>, Problem>> {
+    let lines = body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+    let mut events = Vec::new();
+    for (at, line) in lines.take(EVENTS_MAX + 1) {
+        match hook_input::parse_leniently(line) {
+            Ok(event) => events.push(event),
+            // A text that does not even begin like one is broken JSON, and has an error of its own.
+            Err(_) if events.is_empty() => return None,
+            Err(error) => return Some(Err(Problem::bad_request(format!("line {} is no JSON: {error}", at + 1)))),
+        }
+    }
+    (!events.is_empty()).then_some(Ok(events))
+}
+
+fn no_json(error: serde_json::Error) -> Problem {
+    Problem::bad_request(format!("the body is no JSON: {error}"))
+}
+
+fn received(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| {
         if listener::is_slow(&rejection) {
             return Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", rejection.body_text());
         }
         let code =
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "body_too_large" } else { "body_unreadable" };
         Problem::new(rejection.status(), code, rejection.body_text())
-    })?;
-    hook_input::parse_leniently(&body).map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))
+    })
 }
