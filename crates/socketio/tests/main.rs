@@ -16,5 +16,6 @@ mod programs;
 mod recovery;
 mod shutdown;
 mod slow_clients;
+mod unmodified_clients;
 mod upgrade;
 mod websocket;

@@ -51,7 +51,7 @@ pub(crate) enum Heard {
     EngineRefused(u8),
 }
 
-/// Echoes `echo`, acknowledges what wants it, refuses the token "wrong", and tells the test everything.
+/// Echoes `echo`, acknowledges what wants it but `never answered`, refuses the token "wrong", and tells the test everything.
 struct Recorder(UnboundedSender<Heard>);
 
 impl Recorder {
@@ -84,6 +84,7 @@ impl Handler for Recorder {
 
     fn event(&self, socket: &Socket, event: Event, ack: Option<Ack>) {
         match (event.name.as_str(), ack) {
+            ("never answered", _) => {}
             (_, Some(ack)) => ack.send_binary(&event.args, &event.attachments).unwrap(),
             ("echo", None) => socket.emit_binary("echoed", &event.args, &event.attachments).unwrap(),
             ("leave me", None) => socket.disconnect(false),
@@ -123,6 +124,7 @@ pub(crate) struct TestServer {
     pub(crate) server: Server,
     pub(crate) port: u16,
     heard: UnboundedReceiver<Heard>,
+    listening: tokio::task::AbortHandle,
 }
 
 impl TestServer {
@@ -132,11 +134,23 @@ impl TestServer {
 
     /// Serves `/` and `/hook` with these limits.
     pub(crate) async fn with(config: Config) -> Self {
+        Self::at(0, config)
+    }
+
+    /// The same on a given port.
+    pub(crate) fn at(port: u16, config: Config) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
         let server = Server::new(config, Recorder(sender));
         server.declare_namespace("/hook");
-        let (port, _) = serve(&server, 0);
-        Self { server, port, heard }
+        let (port, listening) = serve(&server, port);
+        Self { server, port, heard, listening }
+    }
+
+    /// Ends the server; its port.
+    pub(crate) async fn stop(self) -> u16 {
+        self.listening.abort();
+        within("the end of a server", self.server.shutdown()).await;
+        self.port
     }
 
     /// The next thing that the handler hears for which `pick` has an answer.

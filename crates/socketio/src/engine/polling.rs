@@ -79,11 +79,15 @@ fn poll_answer(session: &Session, cx: &mut Context<'_>) -> Poll<Response<Full<By
     match taken.end {
         Some(PollEnd::Noop) => append(&mut body, b"6"),
         Some(PollEnd::Close) => append(&mut body, b"1"),
-        None => {}
+        Some(PollEnd::Unavailable) | None => {}
     }
     if taken.last {
         session.abort(CloseReason::ServerClose, PollEnd::Close);
     }
+    if body.is_empty() {
+        return Poll::Ready(Refusal::Unavailable.response());
+    }
+    // After the last packets of a server that goes down, the next poll finds no session, which is as good.
     Poll::Ready(payload(body.freeze()))
 }
 
@@ -115,7 +119,7 @@ fn take(state: &mut State, config: &Config, cx: &Context<'_>) -> Option<Taken> {
         taken.lost = state.queue.take_lost();
         taken.room = state.taken(taken.frames.len(), taken.bytes);
         taken.last = closing && state.queue.is_empty();
-        taken.end = taken.last.then_some(PollEnd::Close);
+        taken.end = taken.last.then_some(state.last_poll_end);
         if taken.frames.is_empty() && !taken.last {
             state.consumer = Some(cx.waker().clone());
             return None;

@@ -303,7 +303,8 @@ impl Server {
         )
     }
 
-    /// Ends every session: what waits is delivered, then clients see a normal close (and may reconnect elsewhere).
+    /// Ends every session: what waits is delivered, then clients see a normal close of their WebSocket, or a poll that
+    /// fails with 503, and may reconnect elsewhere.
     /// New ones are refused. Returns when all tasks have ended, at the latest after [`Config::shutdown_max`].
     pub async fn shutdown(&self) {
         self.shared.closing.store(true, Relaxed);

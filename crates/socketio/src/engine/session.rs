@@ -233,7 +233,9 @@ impl Session {
     /// [`Config::close_max`]). The listener is told before this returns.
     pub fn close(&self, reason: CloseReason) {
         let until = Instant::now() + self.inner.config.close_max;
-        self.end(Phase::Closing { until }, PollEnd::Close, reason);
+        let shuts_down = reason == CloseReason::ServerShutdown;
+        let poll_end = if shuts_down { PollEnd::Unavailable } else { PollEnd::Close };
+        self.end(Phase::Closing { until }, poll_end, reason);
     }
 
     /// Ends the session at once; what waits is lost. A pending poll ends as said.
@@ -264,6 +266,9 @@ impl Session {
             return;
         }
         state.phase = phase;
+        if was == Phase::Open {
+            state.last_poll_end = poll_end;
+        }
         if phase == Phase::Closed {
             state.queue.clear();
             if state.polling {

@@ -93,6 +93,9 @@ pub(super) enum UpgradeStep {
 pub(super) enum PollEnd {
     Noop,
     Close,
+    /// The server goes down: 503. A client that is told to close may take it for its last word (python-socketio does);
+    /// one whose poll fails comes back.
+    Unavailable,
 }
 
 #[derive(Debug)]
@@ -107,6 +110,8 @@ pub(super) struct State {
     pub(super) consumer: Option<Waker>,
     pub(super) polling: bool,
     pub(super) poll_end: Option<PollEnd>,
+    /// How the client is told of the end when all that waited is delivered.
+    pub(super) last_poll_end: PollEnd,
     pub(super) posting: bool,
     /// The queue overflowed with what may not be dropped; the next look at the clock ends the session.
     pub(super) overflowed: bool,
@@ -145,6 +150,7 @@ impl State {
             consumer: None,
             polling: false,
             poll_end: None,
+            last_poll_end: PollEnd::Close,
             posting: false,
             overflowed: false,
             room_wanted: false,
