@@ -271,6 +271,8 @@ impl Session {
         }
         if phase == Phase::Closed {
             state.queue.clear();
+            // The writer goes with its task, which ends next.
+            state.in_flight = None;
             if state.polling {
                 state.poll_end = Some(poll_end);
             }
@@ -391,7 +393,10 @@ impl Session {
 
     /// The stream does not take at once what was taken from the queue, so it counts as waiting.
     pub(super) fn blocked(&self, bytes: usize, packets: usize, since: Instant) {
-        lock(&self.inner.state).in_flight = Some((bytes, packets, since));
+        let mut state = lock(&self.inner.state);
+        if state.phase != Phase::Closed {
+            state.in_flight = Some((bytes, packets, since));
+        }
     }
 
     /// Whether so many answers wait that the client should not be read: it would only ask for more.
