@@ -205,8 +205,9 @@ test('every view opens from its address and shows no error', async () => {
   }
 });
 
-test('the page lives under whatever folder a proxy gives it', async () => {
+test('the page lives under whatever folder a proxy gives it', async (context) => {
   const proxy = await startProxy({ monitor: MONITOR_URL, under: '/tools/monitor/' });
+  context.after(() => proxy.stop());
   const word = unique('folder');
   await emit(word);
   for (const path of ['', 'live', `s/${sessionId}`, 'work/files', 'usage', 'system']) {
@@ -222,5 +223,4 @@ test('the page lives under whatever folder a proxy gives it', async () => {
     assert.deepEqual(problems, [], path);
     await close();
   }
-  await proxy.stop();
 });

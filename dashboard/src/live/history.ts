@@ -119,5 +119,6 @@ export function rowOfEvent(event: MonitorEvent): EventRow {
     namespace: event.namespace,
     event: event.event,
     kind: event.kind,
+    tool: event.kind.startsWith('tool_call.') ? event.toolName : '',
   };
 }

@@ -26,6 +26,8 @@ export interface EventRow {
   namespace: string;
   event: string;
   kind: string;
+  /** Whole name of the tool; empty for events that are no call. */
+  tool: string;
 }
 
 export interface DividerRow {
@@ -108,6 +110,7 @@ export function rowOf(store: EventStore, seq: number, raw: boolean): EventRow | 
     namespace: store.namespaces.name(ring.namespaces[slot] ?? 0),
     event,
     kind,
+    tool: kind.startsWith('tool_call.') ? tool : '',
   };
 }
 

@@ -5,6 +5,7 @@ import type { Link } from '../live/connection';
 import type { FromWorker, RowsMessage, ServerInfo, Summary } from '../live/protocol';
 import { RING_EVENTS_DEFAULT } from '../live/ring';
 import { amount, type TimeMode } from '../ui/format';
+import { settings } from './settings.svelte';
 import { orderSessions } from './bay-order';
 import { Client } from './client';
 import { BASE, serverRoot, under } from './base';
@@ -20,7 +21,7 @@ export interface Toast {
 const SORT_EVERY_MS = 2000;
 const VOLATILE_MAX = 200;
 const TOAST_MS = 8000;
-const MODES: readonly TimeMode[] = ['local', 'utc', 'relative'];
+const MODE_WORDS: Record<TimeMode, string> = { local: 'local', utc: 'UTC', relative: 'relative to now', session: 'counted from the beginning of the session' };
 
 export class App {
   link = $state.raw<Link | undefined>(undefined);
@@ -35,8 +36,7 @@ export class App {
   route = $state.raw<Route>(readRoute(new URL(location.href)));
   now = $state(Date.now());
   theme = $state(document.documentElement.dataset['theme'] ?? 'light');
-  timeMode = $state<TimeMode>('local');
-  overlay = $state<'none' | 'palette' | 'keys' | 'connection'>('none');
+  overlay = $state<'none' | 'palette' | 'keys' | 'connection' | 'copy'>('none');
   inspectorOpen = $state(true);
   bayOpen = $state(true);
   /** A phone's width: sessions or a view, not both. */
@@ -44,6 +44,8 @@ export class App {
   narrowSessions = $state(true);
   toasts = $state.raw<readonly Toast[]>([]);
   loaded = $state(false);
+  /** The server came back as another version than the one this page is from. */
+  newer = $state('');
   /** Set by the grid. */
   onRows: (message: RowsMessage) => void = () => undefined;
   onDirty: () => void = () => undefined;
@@ -80,6 +82,10 @@ export class App {
     setInterval(() => this.#tick(), 1000);
     addEventListener('popstate', () => this.#follow(readRoute(new URL(location.href))));
     addEventListener('online', () => this.retry());
+  }
+
+  get timeMode(): TimeMode {
+    return settings.timeMode;
   }
 
   get port(): number {
@@ -169,8 +175,7 @@ export class App {
   }
 
   cycleTime(): void {
-    this.timeMode = MODES[(MODES.indexOf(this.timeMode) + 1) % MODES.length] ?? 'local';
-    this.toast(`Times are ${this.timeMode === 'utc' ? 'UTC' : this.timeMode === 'local' ? 'local' : 'relative to now'}`);
+    this.toast(`Times are ${MODE_WORDS[settings.nextTimeMode()]}`);
   }
 
   #follow(route: Route): void {
@@ -203,6 +208,7 @@ export class App {
         this.link = message.link;
         break;
       case 'server':
+        if (this.server.version !== '' && message.server.version !== this.server.version) this.newer = message.server.version;
         this.server = message.server;
         break;
       case 'summary':

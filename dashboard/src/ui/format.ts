@@ -1,6 +1,6 @@
 // How times, durations and amounts are written, the same everywhere.
 
-export type TimeMode = 'local' | 'utc' | 'relative';
+export type TimeMode = 'local' | 'utc' | 'relative' | 'session';
 
 const pad = (value: number, width = 2): string => String(value).padStart(width, '0');
 

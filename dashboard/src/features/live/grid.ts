@@ -1,6 +1,6 @@
 // The event list: as many row elements as fit the screen, reused; the worker is asked for what they show, once a frame.
 import type { RowsMessage, WindowRequest } from '../../live/protocol';
-import type { Row } from '../../live/rows';
+import type { EventRow, Row } from '../../live/rows';
 import { RowElement, type Look } from './row-element';
 import { ScrollMap } from './scroll-map';
 
@@ -45,7 +45,7 @@ export class Grid {
   #growth = { at: 0, total: 0, perSecond: 0 };
   #olderAt = 0;
   readonly #observer = new ResizeObserver(() => this.#resized());
-  look: Look = { timeMode: 'local', highlights: [], now: Date.now() };
+  look: Look = { timeMode: 'local', highlights: [], now: Date.now(), starts: new Map() };
 
   constructor(private readonly host: HTMLElement, private rowPx: number, private readonly hooks: GridHooks) {
     this.#space.className = 'grid-space';
@@ -145,6 +145,10 @@ export class Grid {
       }
     }
     this.#render();
+  }
+
+  selectedRow(): EventRow | undefined {
+    return this.#rows.find((row): row is EventRow => row.type === 'event' && row.seq === this.#selected);
   }
 
   scrollToStart(): void {

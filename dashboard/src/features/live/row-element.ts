@@ -1,12 +1,14 @@
 // One row element of the list; it writes to the page only what differs from what it shows already.
 import type { DividerRow, EventRow, Row } from '../../live/rows';
-import { age, clock, millis, timer, took, type TimeMode } from '../../ui/format';
+import { age, clock, isoLocal, millis, timer, took, type TimeMode } from '../../ui/format';
 
 export interface Look {
   timeMode: TimeMode;
   /** Lower-cased words to underline. */
   highlights: readonly string[];
   now: number;
+  /** When each session began, for times counted from there. */
+  starts: ReadonlyMap<string, number>;
 }
 
 let ids = 0;
@@ -78,8 +80,9 @@ export class RowElement {
     this.#root.className = `row${state}${selected ? ' sel' : ''}${row.child ? ' child' : ''}`;
     this.#root.dataset['seq'] = String(row.seq);
     this.#root.setAttribute('aria-selected', String(selected));
-    write(this.#clock, look.timeMode === 'relative' ? age(look.now - row.time) : clock(row.time, look.timeMode === 'utc'));
-    const rest = look.timeMode === 'relative' ? '' : `.${millis(row.time)}`;
+    write(this.#clock, timeOf(row, look));
+    this.#time.title = isoLocal(row.time);
+    const rest = look.timeMode === 'relative' || look.timeMode === 'session' ? '' : `.${millis(row.time)}`;
     if (this.#millis.data !== rest) this.#millis.data = rest;
     write(this.#project, row.project);
     write(this.#agent, row.agent);
@@ -108,6 +111,12 @@ export class RowElement {
     this.#progress.hidden = row.progress === undefined;
     if (row.progress !== undefined) this.#progress.value = row.progress;
   }
+}
+
+function timeOf(row: EventRow, look: Look): string {
+  if (look.timeMode === 'relative') return age(look.now - row.time);
+  const start = look.timeMode === 'session' ? look.starts.get(row.sessionId) : undefined;
+  return start === undefined ? clock(row.time, look.timeMode === 'utc') : `+${timer(row.time - start)}`;
 }
 
 function cell(name: string): HTMLSpanElement {

@@ -3,6 +3,7 @@ import { withColumn } from '../../live/filter-language';
 import { app, STATE_WORDS } from '../../state/app.svelte';
 import { doing, resumeCommand } from '../bay/strip-words';
 import { BINDINGS } from '../shell/keys';
+import { allowNotifications } from '../shell/notify.svelte';
 import { VIEWS, openView } from '../shell/views';
 
 interface Choice {
@@ -23,6 +24,12 @@ interface Group {
 const SESSIONS_MAX = 6;
 const COMMANDS = new Set(['Mod+e', 'Mod+r', 'f', 't', 'z', '?', 'n']);
 
+/** Commands without a key. */
+const OTHERS: readonly { label: string; run: () => void }[] = [
+  { label: 'Notify me when a session needs me', run: () => void allowNotifications() },
+  { label: 'Settings', run: () => app.go({ view: 'system', tab: 'settings', event: 0 }) },
+];
+
 export function choices(text: string): Group[] {
   const words = text.toLowerCase().trim();
   const matches = (line: string): boolean => words.split(/\s+/).every((word) => line.toLowerCase().includes(word));
@@ -37,6 +44,7 @@ export function choices(text: string): Group[] {
   const views = VIEWS.filter(({ label }) => words !== '' && matches(label)).map(({ view, label }, index) => ({ label, mono: '', note: String(index + 1), tone: '', run: () => openView(view) }));
   const commands = [
     ...BINDINGS.filter(({ keys, says }) => COMMANDS.has(keys[0] ?? '') && matches(says)).map(({ keys, says, run }) => ({ label: says, mono: '', note: (keys[0] ?? '').replace('Mod+', 'Ctrl ').toUpperCase().replace('CTRL', 'Ctrl'), tone: '', run })),
+    ...OTHERS.filter(({ label }) => matches(label)).map(({ label, run }) => ({ label, mono: '', note: '', tone: '', run })),
     ...app.sessions.filter((session) => words !== '' && session.state === 'need' && matches(`copy resume command ${session.project}`)).map((session) => ({ label: `Copy resume command of ${session.project}`, mono: session.sessionId.slice(0, 8), note: '', tone: '', run: () => void app.copy(resumeCommand(session), 'Resume command') })),
   ];
   let from = 0;

@@ -1,4 +1,5 @@
 // What keys and palette may ask of the list, without knowing how it is built.
+import type { EventRow } from '../../live/rows';
 
 export interface GridControl {
   step(by: number): void;
@@ -8,6 +9,8 @@ export interface GridControl {
   toggleFollow(): void;
   focus(): void;
   focusFilter(): void;
+  /** The selected row, when it is on screen. */
+  selectedRow(): EventRow | undefined;
 }
 
 export const gridControl: { current: GridControl | undefined } = { current: undefined };

@@ -1,5 +1,7 @@
 // Every key of the page, in one table: what `?` prints is what works.
 import { app } from '../../state/app.svelte';
+import { withColumn } from '../../live/filter-language';
+import { settings } from '../../state/settings.svelte';
 import { exportShown } from '../live/export';
 import { fleet } from './fleet.svelte';
 import { gridControl } from './grid-control';
@@ -20,8 +22,17 @@ function nextAttention(by: number): void {
   if (next?.reason) app.go({ view: 'live', event: next.reason.seq });
 }
 
-async function copySelected(): Promise<void> {
-  if (app.route.event > 0) await app.copy(await app.client.ask({ what: 'json', seq: app.route.event }), 'JSON');
+function openCopies(): void {
+  if (app.route.event > 0) app.overlay = 'copy';
+}
+
+/** Only rows like the selected one, or none of them: by its tool, else by its kind. */
+function byValue(minus: string): void {
+  const row = gridControl.current?.selectedRow();
+  if (!row) return app.toast('Select a row first');
+  const token = row.tool === '' ? `type:${row.kind}` : `tool:${row.tool}`;
+  const line = minus === '' ? withColumn(app.route.filter, token.split(':')[0] ?? '', [token.slice(token.indexOf(':') + 1)]) : `${app.route.filter} -${token}`.trim();
+  app.setFilter(line);
 }
 
 /** Closes what lies on top: overlay, inspector, selection; one thing a press. */
@@ -49,16 +60,19 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['f'], says: 'Follow or pause', run: () => gridControl.current?.toggleFollow() },
   { keys: ['n'], says: 'Next session that needs attention', run: () => nextAttention(1) },
   { keys: ['p'], says: 'Previous session that needs attention', run: () => nextAttention(-1) },
-  { keys: ['c'], says: 'Copy the selected event as JSON', run: () => void copySelected() },
+  { keys: [' '], says: 'Peek: details beside the list, on and off', run: () => (app.inspectorOpen = !app.inspectorOpen) },
+  { keys: ['c'], says: 'Copy: JSON, link, command, resume command', run: openCopies },
+  { keys: ['x'], says: 'Exclude rows like the selected one', run: () => byValue('-') },
+  { keys: ['i'], says: 'Only rows like the selected one', run: () => byValue('') },
   { keys: ['l'], says: 'Copy a link to what is shown', run: () => void app.copy(location.href, 'Link') },
   { keys: ['['], says: 'Sessions wide or narrow', run: () => (app.bayOpen = !app.bayOpen) },
   { keys: [']'], says: 'Details open or closed', run: () => (app.inspectorOpen = !app.inspectorOpen) },
   { keys: ['t'], says: 'Theme', run: () => app.setTheme(app.theme === 'dark' ? 'light' : 'dark') },
-  { keys: ['z'], says: 'Times: local, UTC, relative', run: () => app.cycleTime() },
+  { keys: ['z'], says: 'Times: local, UTC, ago, since the session began', run: () => app.cycleTime() },
   { keys: ['?'], says: 'These keys', run: () => (app.overlay = app.overlay === 'keys' ? 'none' : 'keys') },
 ];
 
-const GRID_KEYS = new Set(['ArrowDown', 'ArrowUp', 'Home', 'End', 'PageUp', 'PageDown', 'Enter']);
+const GRID_KEYS = new Set(['ArrowDown', 'ArrowUp', 'Home', 'End', 'PageUp', 'PageDown', 'Enter', ' ']);
 
 export function handleKey(event: KeyboardEvent): void {
   const mod = event.ctrlKey || event.metaKey;
@@ -66,7 +80,7 @@ export function handleKey(event: KeyboardEvent): void {
   const name = mod ? `Mod+${event.key.toLowerCase()}` : event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const binding = BINDINGS.find(({ keys }) => keys.includes(name));
   if (!binding) return;
-  if (!binding.always && (typing(event.target) || app.overlay !== 'none' || !singleKeys())) return;
+  if (!binding.always && (typing(event.target) || app.overlay !== 'none' || !settings.singleKeys)) return;
   // Keys of the list work from the list (or from nothing at all), not from a button that is focused.
   if (GRID_KEYS.has(name) && !inGrid(event.target)) return;
   event.preventDefault();
@@ -79,13 +93,4 @@ function typing(target: EventTarget | null): boolean {
 
 function inGrid(target: EventTarget | null): boolean {
   return target === document.body || (target instanceof Element && target.closest('#events') !== null);
-}
-
-/** Single keys can be switched off, for those whose software types them by voice. */
-export function singleKeys(): boolean {
-  try {
-    return localStorage.getItem('single-keys') !== 'off';
-  } catch {
-    return true;
-  }
 }

@@ -1,0 +1,69 @@
+// What a person chose for this browser; kept where the browser allows it, else as long as the tab lives.
+import type { TimeMode } from '../ui/format';
+
+export type Density = 'compact' | 'normal' | 'roomy';
+
+/** Height of a row of the list. */
+export const ROW_PX: Record<Density, number> = { compact: 20, normal: 24, roomy: 30 };
+const DENSITIES: readonly Density[] = ['compact', 'normal', 'roomy'];
+const MODES: readonly TimeMode[] = ['local', 'utc', 'relative', 'session'];
+
+class Settings {
+  density = $state<Density>(oneOf(DENSITIES, load('density'), 'normal'));
+  timeMode = $state<TimeMode>(oneOf(MODES, load('time'), 'local'));
+  /** Notifications for sessions that need a person. */
+  notify = $state(load('notify') === 'on');
+  singleKeys = $state(load('single-keys') !== 'off');
+
+  constructor() {
+    document.documentElement.dataset['density'] = this.density;
+  }
+
+  setDensity(density: Density): void {
+    this.density = density;
+    document.documentElement.dataset['density'] = density;
+    store('density', density);
+  }
+
+  setTimeMode(mode: TimeMode): void {
+    this.timeMode = mode;
+    store('time', mode);
+  }
+
+  nextTimeMode(): TimeMode {
+    this.setTimeMode(MODES[(MODES.indexOf(this.timeMode) + 1) % MODES.length] ?? 'local');
+    return this.timeMode;
+  }
+
+  setNotify(on: boolean): void {
+    this.notify = on;
+    store('notify', on ? 'on' : 'off');
+  }
+
+  setSingleKeys(on: boolean): void {
+    this.singleKeys = on;
+    store('single-keys', on ? 'on' : 'off');
+  }
+}
+
+function oneOf<Value extends string>(values: readonly Value[], value: string | undefined, standard: Value): Value {
+  return values.find((entry) => entry === value) ?? standard;
+}
+
+function load(key: string): string | undefined {
+  try {
+    return localStorage.getItem(key) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function store(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // Storage may be forbidden; the choice then lasts as long as the tab.
+  }
+}
+
+export const settings = new Settings();
