@@ -10,6 +10,7 @@ import { VIEWS, openView } from './views';
 interface Binding {
   keys: readonly string[];
   says: string;
+  group: string;
   /** Works while typing too. */
   always?: boolean;
   run: () => void;
@@ -44,32 +45,45 @@ function escape(): void {
 }
 
 export const BINDINGS: readonly Binding[] = [
-  { keys: ['Mod+k'], says: 'Search or jump', always: true, run: () => (app.overlay = app.overlay === 'palette' ? 'none' : 'palette') },
-  { keys: ['Mod+e'], says: 'Export what the filter shows', always: true, run: () => void exportShown() },
-  { keys: ['Mod+r'], says: 'Clear the view (the server keeps everything; F5 reloads)', always: true, run: () => app.clear() },
-  { keys: ['Escape'], says: 'Close what is on top', always: true, run: escape },
-  ...VIEWS.map(({ view, label }, index) => ({ keys: [String(index + 1)], says: label, run: () => openView(view) })),
-  { keys: ['/'], says: 'Filter', run: () => gridControl.current?.focusFilter() },
-  { keys: ['j', 'ArrowDown'], says: 'Next row', run: () => gridControl.current?.step(1) },
-  { keys: ['k', 'ArrowUp'], says: 'Previous row', run: () => gridControl.current?.step(-1) },
-  { keys: ['Home'], says: 'First row', run: () => gridControl.current?.start() },
-  { keys: ['End'], says: 'Newest row, and follow', run: () => gridControl.current?.follow() },
-  { keys: ['PageUp'], says: 'A screen up', run: () => gridControl.current?.page(-1) },
-  { keys: ['PageDown'], says: 'A screen down', run: () => gridControl.current?.page(1) },
-  { keys: ['Enter'], says: 'Open the row', run: () => (app.inspectorOpen = true) },
-  { keys: ['f'], says: 'Follow or pause', run: () => gridControl.current?.toggleFollow() },
-  { keys: ['n'], says: 'Next session that needs attention', run: () => nextAttention(1) },
-  { keys: ['p'], says: 'Previous session that needs attention', run: () => nextAttention(-1) },
-  { keys: [' '], says: 'Peek: details beside the list, on and off', run: () => (app.inspectorOpen = !app.inspectorOpen) },
-  { keys: ['c'], says: 'Copy: JSON, link, command, resume command', run: openCopies },
-  { keys: ['x'], says: 'Exclude rows like the selected one', run: () => byValue('-') },
-  { keys: ['i'], says: 'Only rows like the selected one', run: () => byValue('') },
-  { keys: ['l'], says: 'Copy a link to what is shown', run: () => void app.copy(location.href, 'Link') },
-  { keys: ['['], says: 'Sessions wide or narrow', run: () => (app.bayOpen = !app.bayOpen) },
-  { keys: [']'], says: 'Details open or closed', run: () => (app.inspectorOpen = !app.inspectorOpen) },
-  { keys: ['t'], says: 'Theme', run: () => app.setTheme(app.theme === 'dark' ? 'light' : 'dark') },
-  { keys: ['z'], says: 'Times: local, UTC, ago, since the session began', run: () => app.cycleTime() },
-  { keys: ['?'], says: 'These keys', run: () => (app.overlay = app.overlay === 'keys' ? 'none' : 'keys') },
+  { keys: ['Mod+k'], group: 'Everywhere', says: 'Search or jump', always: true, run: () => (app.overlay = app.overlay === 'palette' ? 'none' : 'palette') },
+  { keys: ['Mod+e'], group: 'Everywhere', says: 'Export what the filter shows', always: true, run: () => void exportShown() },
+  { keys: ['Mod+r'], group: 'Everywhere', says: 'Clear the view (the server keeps everything; F5 reloads)', always: true, run: () => app.clear() },
+  { keys: ['Escape'], group: 'Everywhere', says: 'Close what is on top', always: true, run: escape },
+  ...VIEWS.map(({ view, label }, index) => ({ keys: [String(index + 1)], group: 'Views', says: label, run: () => openView(view) })),
+  { keys: ['/'], group: 'List', says: 'Filter', run: () => gridControl.current?.focusFilter() },
+  { keys: ['j', 'ArrowDown'], group: 'List', says: 'Next row', run: () => gridControl.current?.step(1) },
+  { keys: ['k', 'ArrowUp'], group: 'List', says: 'Previous row', run: () => gridControl.current?.step(-1) },
+  { keys: ['Home'], group: 'List', says: 'First row', run: () => gridControl.current?.start() },
+  { keys: ['End'], group: 'List', says: 'Newest row, and follow', run: () => gridControl.current?.follow() },
+  { keys: ['PageUp'], group: 'List', says: 'A screen up', run: () => gridControl.current?.page(-1) },
+  { keys: ['PageDown'], group: 'List', says: 'A screen down', run: () => gridControl.current?.page(1) },
+  { keys: ['Enter'], group: 'List', says: 'Open the row', run: () => (app.inspectorOpen = true) },
+  { keys: ['f'], group: 'List', says: 'Follow or pause', run: () => gridControl.current?.toggleFollow() },
+  { keys: ['n'], group: 'Sessions', says: 'Next session that needs attention', run: () => nextAttention(1) },
+  { keys: ['p'], group: 'Sessions', says: 'Previous session that needs attention', run: () => nextAttention(-1) },
+  { keys: [' '], group: 'List', says: 'Peek: details beside the list, on and off', run: () => (app.inspectorOpen = !app.inspectorOpen) },
+  { keys: ['c'], group: 'Selected event', says: 'Copy: JSON, link, command, resume command', run: openCopies },
+  { keys: ['x'], group: 'Selected event', says: 'Exclude rows like the selected one', run: () => byValue('-') },
+  { keys: ['i'], group: 'Selected event', says: 'Only rows like the selected one', run: () => byValue('') },
+  { keys: ['l'], group: 'Everywhere', says: 'Copy a link to what is shown', run: () => void app.copy(location.href, 'Link') },
+  { keys: ['['], group: 'Everywhere', says: 'Sessions wide or narrow', run: () => (app.bayOpen = !app.bayOpen) },
+  { keys: [']'], group: 'Everywhere', says: 'Details open or closed', run: () => (app.inspectorOpen = !app.inspectorOpen) },
+  { keys: ['t'], group: 'Everywhere', says: 'Theme', run: () => app.setTheme(app.theme === 'dark' ? 'light' : 'dark') },
+  { keys: ['z'], group: 'Everywhere', says: 'Times: local, UTC, ago, since the session began', run: () => app.cycleTime() },
+  { keys: ['?'], group: 'Everywhere', says: 'These keys', run: () => (app.overlay = app.overlay === 'keys' ? 'none' : 'keys') },
+];
+
+/** Keys that the views themselves listen to; printed here, so that `?` names every key. */
+export const VIEW_KEYS: readonly { keys: readonly string[]; says: string; group: string }[] = [
+  { keys: ['w', 's'], says: 'Zoom in and out', group: 'Timeline' },
+  { keys: ['a', 'd'], says: 'Earlier and later', group: 'Timeline' },
+  { keys: [',', '.'], says: 'Previous and next call', group: 'Timeline' },
+  { keys: ['0'], says: 'The whole session', group: 'Timeline' },
+  { keys: ['e'], says: 'Next error', group: 'Timeline' },
+  { keys: ['j', 'k'], says: 'Next and previous change', group: 'Files' },
+  { keys: ['u'], says: 'Unified or split', group: 'Files' },
+  { keys: ['ArrowLeft', 'ArrowRight'], says: 'Move the crosshair', group: 'Usage' },
+  { keys: ['g'], says: 'Group cost by model, agent, project', group: 'Usage' },
 ];
 
 const GRID_KEYS = new Set(['ArrowDown', 'ArrowUp', 'Home', 'End', 'PageUp', 'PageDown', 'Enter', ' ']);
