@@ -1,6 +1,6 @@
 // Paints an agent's lane: the model's answers as ticks, calls as bars, waits hatched, delegations as elbows.
 import type { Span } from '../../live/session-report';
-import type { Sheet } from './picture';
+import { LABEL_PX, type Sheet } from './picture';
 import { visible, type Shape } from './shapes';
 import { ROW_PX, type Track } from './tracks';
 
@@ -42,6 +42,8 @@ function drawCalls(sheet: Sheet, track: LaneTrack, shape: Shape): void {
   for (let index = first; index < last; index += 1) {
     const row = lane.rows[index] ?? 0;
     const to = sheet.shownX(shape.ends[index] ?? 0);
+    // A long call keeps everything after it within reach; what ended before the view is still not seen.
+    if (to < LABEL_PX) continue;
     const from = sheet.shownX(shape.starts[index] ?? 0);
     const span = lane.spans[index];
     if (!span) continue;
@@ -72,7 +74,7 @@ function paint(sheet: Sheet, span: Span, from: number, to: number, y: number): v
     sheet.bar(from, y, width, BAR_PX);
     if (span.end === 0) openEnd(sheet, to, y);
   }
-  const left = Math.max(from, 140);
+  const left = Math.max(from, LABEL_PX);
   if (to - left > 44) {
     sheet.fill(span.asks ? '--need-text' : '--canvas');
     if (span.asks) backing(sheet, span.label, left + 3, y, to - left - 8);
@@ -127,11 +129,11 @@ function drawWaits(sheet: Sheet, track: LaneTrack, shape: Shape): void {
     sheet.fill('--need-bg');
     sheet.bar(from, y, Math.max(to, until) - from, BAR_PX);
     sheet.hatch(from, y, Math.max(to, until) - from, BAR_PX, '--need-edge');
-    const room = to - Math.max(from, 140);
+    const room = to - Math.max(from, LABEL_PX);
     if (room < 60) continue;
     const words = wait.to === 0 ? `waits: ${wait.label}` : wait.label;
-    backing(sheet, words.slice(0, Math.floor((room - 12) / 6.7)), Math.max(from, 140) + 3, y, room - 8);
-    sheet.text(words, Math.max(from, 140) + 5, y + BAR_PX / 2 + 0.5, room - 12);
+    backing(sheet, words.slice(0, Math.floor((room - 12) / 6.7)), Math.max(from, LABEL_PX) + 3, y, room - 8);
+    sheet.text(words, Math.max(from, LABEL_PX) + 5, y + BAR_PX / 2 + 0.5, room - 12);
   }
 }
 
@@ -148,7 +150,7 @@ export function drawElbows(sheet: Sheet): void {
     const span = parent?.lane.spans[index];
     if (!child || !parent || !span) continue;
     const x = Math.round(sheet.x(span.start)) + 2.5;
-    if (x < 140 || x > sheet.width) continue;
+    if (x < LABEL_PX || x > sheet.width) continue;
     context.beginPath();
     context.moveTo(x, parent.spansTop + (parent.lane.rows[index] ?? 0) * ROW_PX + BAR_PX);
     context.lineTo(x, child.spansTop + 7);

@@ -18,7 +18,7 @@ export function spentOf(report: Pick<SessionReport, 'spans' | 'waits' | 'request
     const ms = (wait.to || now) - wait.from;
     add('wait', ms);
     // A call begins before its permission is asked for; that part of it was not work.
-    const held = report.spans.findLast((span) => span.agentId === wait.agentId && !span.asks && span.start <= wait.from + 50 && (span.end || now) >= wait.from);
+    const held = report.spans.findLast((span) => span.agentId === wait.agentId && !span.asks && !HOLDERS.has(span.what) && span.start <= wait.from + 50 && (span.end || now) >= wait.from);
     if (held) add(held.tone, -Math.min(ms, (held.end || now) - Math.max(held.start, wait.from)));
   }
   return SPENT_ORDER.flatMap((kind) => {
