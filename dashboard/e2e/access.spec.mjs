@@ -28,9 +28,18 @@ for (const colorScheme of ['light', 'dark']) {
   test(`axe finds no violation in the ${colorScheme} theme`, async () => {
     const word = unique('axe');
     await emit(word);
+    await hook({ hook_event_name: 'UserPromptSubmit', prompt: word });
     await hook({ hook_event_name: 'PreToolUse', tool_name: 'Bash', tool_use_id: unique('toolu'), tool_input: { command: 'ls' } });
+    await hook({ hook_event_name: 'PermissionRequest', tool_name: 'Bash', tool_use_id: unique('toolu'), tool_input: { command: 'git push' } });
+    const edit = { tool_name: 'Edit', tool_use_id: unique('toolu'), tool_input: { file_path: '/home/dev/e2e/a.rs', old_string: 'a', new_string: 'b' } };
+    await hook({ hook_event_name: 'PreToolUse', ...edit });
+    await hook({ hook_event_name: 'PostToolUse', ...edit, tool_response: { filePath: '/home/dev/e2e/a.rs', oldString: 'a', newString: 'b', originalFile: 'a', structuredPatch: [{ oldStart: 1, oldLines: 1, newStart: 1, newLines: 1, lines: ['-a', '+b'] }] } });
+    await hook({ hook_event_name: 'PostToolUse', tool_name: 'TodoWrite', tool_use_id: unique('toolu'), tool_input: { todos: [{ content: word, status: 'in_progress', activeForm: word }] }, tool_response: { oldTodos: [], newTodos: [] } });
     for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 844 }]) {
-      for (const path of ['/live', `/s/${sessionId}`, '/work/todos', '/work/files', '/usage', '/system']) {
+      for (const path of [
+        '/live', ...['', '?tab=transcript', '?tab=agents', '?tab=todos', '?tab=files', '?tab=cost'].map((tab) => `/s/${sessionId}${tab}`),
+        '/work/todos', '/work/files', '/work/memory', '/usage', '/system', '/system?tab=settings',
+      ]) {
         // The policy forbids foreign scripts, and axe is one; everything else stays as it is.
         const { page, close } = await open(chrome, path, { colorScheme, viewport, bypassCSP: true });
         await connected(page);
@@ -38,6 +47,10 @@ for (const colorScheme of ['light', 'dark']) {
         assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), colorScheme);
         assert.deepEqual(await violations(page), [], `${path} at ${viewport.width}`);
         if (path === '/live') {
+          await page.keyboard.press('?');
+          await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+          assert.deepEqual(await violations(page), [], `keys at ${viewport.width}`);
+          await page.keyboard.press('Escape');
           await page.keyboard.press('Control+k');
           await page.getByRole('dialog').waitFor();
           assert.deepEqual(await violations(page), [], `palette at ${viewport.width}`);
@@ -47,6 +60,9 @@ for (const colorScheme of ['light', 'dark']) {
             await page.locator('#events .row:not([hidden])', { hasText: word }).first().click();
             await page.getByRole('complementary', { name: 'Event details' }).waitFor();
             assert.deepEqual(await violations(page), [], 'inspector');
+            await page.keyboard.press('c');
+            await page.getByRole('dialog', { name: 'Copy' }).getByRole('button').first().waitFor();
+            assert.deepEqual(await violations(page), [], 'copy menu');
           }
         }
         await close();
