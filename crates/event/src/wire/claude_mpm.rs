@@ -159,82 +159,13 @@ fn data(event: &Event, subtype: &str) -> Value {
     };
     add("working_directory", json!(fact.cwd));
     add("correlation_id", json!(fact.tool_use_id));
-    let text = |key: &str| fact.text(key).unwrap_or_default();
     match subtype {
-        "user_prompt" => {
-            let prompt = text("prompt");
-            add("hook_event_name", json!("UserPromptSubmit"));
-            add("prompt_text", json!(prompt));
-            add("prompt_preview", json!(preview(prompt)));
-            add("prompt_length", json!(prompt.chars().count()));
-            add("is_command", json!(prompt.starts_with('/')));
-            add("contains_code", json!(prompt.contains("```")));
-        }
-        "pre_tool" => {
-            add("hook_event_name", json!("PreToolUse"));
-            tool(fact, &mut add);
-            if is_delegation(fact) {
-                let of = |key: &str| {
-                    fact.data.pointer(&format!("/tool_input/{key}")).and_then(Value::as_str).unwrap_or_default()
-                };
-                add(
-                    "delegation_details",
-                    json!({ "agent_type": of("subagent_type"), "original_agent_type": of("subagent_type"),
-                        "prompt": of("prompt"), "description": of("description"), "task_preview": preview(of("prompt")) }),
-                );
-            }
-        }
-        "post_tool" => {
-            let failed = fact.outcome == Some(Outcome::Error) || fact.kind == Kind::ToolCallFailed;
-            add("hook_event_name", json!("PostToolUse"));
-            tool(fact, &mut add);
-            add("success", json!(!failed));
-            add("status", json!(if failed { "error" } else { "success" }));
-            add("exit_code", json!(i32::from(failed)));
-            add("duration_ms", json!(fact.duration_ms));
-            let output = output(fact);
-            add("has_output", json!(!output.is_empty()));
-            add("has_error", json!(failed));
-            add("output_size", json!(output.len()));
-            add(
-                "result_summary",
-                json!({ "has_output": !output.is_empty(), "has_error": failed, "output_preview": preview(&output) }),
-            );
-            add("output", json!(output));
-            if failed {
-                add("is_error", json!(true));
-                add("error", json!(text("error")));
-            }
-        }
-        "notification" => {
-            let message = text("message");
-            add("hook_event_name", json!("Notification"));
-            add("message_preview", json!(preview(message)));
-            add("message_length", json!(message.chars().count()));
-            add("is_user_input_request", json!(message.contains("input") || message.contains("permission")));
-        }
-        "stop" => {
-            let failed = fact.kind == Kind::TurnFailed;
-            add("hook_event_name", json!("Stop"));
-            add("reason", json!(if failed { text("error") } else { "completed" }));
-            add("stop_type", json!("normal"));
-            add("is_error_stop", json!(failed));
-            add("is_completion_stop", json!(!failed));
-            add("output", json!(text("last_assistant_message")));
-        }
-        "subagent_start" | "subagent_stop" => {
-            let ends = subtype == "subagent_stop";
-            add("hook_event_name", json!(if ends { "SubagentStop" } else { "SubagentStart" }));
-            add("agent_type", json!(fact.agent_type.as_deref().unwrap_or("unknown")));
-            if ends {
-                let failed = fact.outcome == Some(Outcome::Error);
-                add("reason", json!(if failed { "error" } else { "completed" }));
-                add("output", json!(text("last_assistant_message")));
-                add("is_successful_completion", json!(!failed));
-                add("is_error_termination", json!(failed));
-                add("has_results", json!(!text("last_assistant_message").is_empty()));
-            }
-        }
+        "user_prompt" => prompt(fact, &mut add),
+        "pre_tool" => call_started(fact, &mut add),
+        "post_tool" => call_ended(fact, &mut add),
+        "notification" => notification(fact, &mut add),
+        "stop" => turn_ended(fact, &mut add),
+        "subagent_start" | "subagent_stop" => agent(fact, subtype == "subagent_stop", &mut add),
         "agent.delegated" | "delegated" => {
             add("agent_type", json!(fact.text("agent").or(fact.agent_type.as_deref())));
             add("status", json!("started"));
@@ -262,6 +193,81 @@ fn data(event: &Event, subtype: &str) -> Value {
         _ => {}
     }
     Value::Object(data)
+}
+
+fn prompt(fact: &Fact, add: &mut impl FnMut(&str, Value)) {
+    let prompt = fact.text("prompt").unwrap_or_default();
+    add("hook_event_name", json!("UserPromptSubmit"));
+    add("prompt_text", json!(prompt));
+    add("prompt_preview", json!(preview(prompt)));
+    add("prompt_length", json!(prompt.chars().count()));
+    add("is_command", json!(prompt.starts_with('/')));
+    add("contains_code", json!(prompt.contains("```")));
+}
+
+fn call_started(fact: &Fact, add: &mut impl FnMut(&str, Value)) {
+    add("hook_event_name", json!("PreToolUse"));
+    tool(fact, add);
+    if is_delegation(fact) {
+        let of =
+            |key: &str| fact.data.pointer(&format!("/tool_input/{key}")).and_then(Value::as_str).unwrap_or_default();
+        let details = json!({ "agent_type": of("subagent_type"), "original_agent_type": of("subagent_type"),
+            "prompt": of("prompt"), "description": of("description"), "task_preview": preview(of("prompt")) });
+        add("delegation_details", details);
+    }
+}
+
+fn call_ended(fact: &Fact, add: &mut impl FnMut(&str, Value)) {
+    let failed = fact.outcome == Some(Outcome::Error) || fact.kind == Kind::ToolCallFailed;
+    let output = output(fact);
+    add("hook_event_name", json!("PostToolUse"));
+    tool(fact, add);
+    add("success", json!(!failed));
+    add("status", json!(if failed { "error" } else { "success" }));
+    add("exit_code", json!(i32::from(failed)));
+    add("duration_ms", json!(fact.duration_ms));
+    add("has_output", json!(!output.is_empty()));
+    add("has_error", json!(failed));
+    add("output_size", json!(output.len()));
+    let summary = json!({ "has_output": !output.is_empty(), "has_error": failed, "output_preview": preview(&output) });
+    add("result_summary", summary);
+    add("output", json!(output));
+    if failed {
+        add("is_error", json!(true));
+        add("error", json!(fact.text("error").unwrap_or_default()));
+    }
+}
+
+fn notification(fact: &Fact, add: &mut impl FnMut(&str, Value)) {
+    let message = fact.text("message").unwrap_or_default();
+    add("hook_event_name", json!("Notification"));
+    add("message_preview", json!(preview(message)));
+    add("message_length", json!(message.chars().count()));
+    add("is_user_input_request", json!(message.contains("input") || message.contains("permission")));
+}
+
+fn turn_ended(fact: &Fact, add: &mut impl FnMut(&str, Value)) {
+    let failed = fact.kind == Kind::TurnFailed;
+    add("hook_event_name", json!("Stop"));
+    add("reason", json!(if failed { fact.text("error").unwrap_or_default() } else { "completed" }));
+    add("stop_type", json!("normal"));
+    add("is_error_stop", json!(failed));
+    add("is_completion_stop", json!(!failed));
+    add("output", json!(fact.text("last_assistant_message").unwrap_or_default()));
+}
+
+fn agent(fact: &Fact, ends: bool, add: &mut impl FnMut(&str, Value)) {
+    add("hook_event_name", json!(if ends { "SubagentStop" } else { "SubagentStart" }));
+    add("agent_type", json!(fact.agent_type.as_deref().unwrap_or("unknown")));
+    if ends {
+        let failed = fact.outcome == Some(Outcome::Error);
+        let output = fact.text("last_assistant_message").unwrap_or_default();
+        add("reason", json!(if failed { "error" } else { "completed" }));
+        add("output", json!(output));
+        add("is_successful_completion", json!(!failed));
+        add("is_error_termination", json!(failed));
+        add("has_results", json!(!output.is_empty()));
+    }
 }
 
 /// What both pages show of a call. They know the tool that starts an agent by its old name alone.

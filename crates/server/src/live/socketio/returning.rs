@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn nobody_can_take_a_private_id_out_of_the_notes() {
-        let notes = away(&Returning::default(), "a secret", 1_000);
+        let sid = "its public id".to_owned();
+        let notes = Returning::default().remember("a secret", sid, "/hook", Vec::new(), Some(Time::from_ms(1_000)));
         let kept = [notes[0].key.clone(), notes[0].value.clone().unwrap()].concat();
         assert!(!kept.windows(8).any(|window| window == b"a secret"));
     }
