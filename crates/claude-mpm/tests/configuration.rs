@@ -212,3 +212,26 @@ fn the_documents_section_starts_a_monitor() {
     let health: Value = monitor.get("/health");
     assert_eq!(health["status"], "running");
 }
+
+#[test]
+fn debug_mode_logs_connections_and_emissions_with_their_times_and_no_payload() {
+    let home = Home::new();
+    let log = home.path().join("stderr");
+    let mut command = home.program(&["monitor", "start", "--foreground", "--port", "0"]);
+    command.env("CLAUDE_MPM_HOOK_DEBUG", "true").stderr(std::fs::File::create(&log).unwrap());
+    let monitor = Monitor::start(command);
+    let url = format!("http://127.0.0.1:{}", monitor.port);
+    let Some(client) = support::node("follow.mjs", &["--url", &url, "--namespaces", "/log"]) else { return };
+    let mut client = Follower::start(client);
+    client.event("/log", "connect");
+    monitor
+        .post("/emit", r#"{"namespace":"/log","event":"message","data":{"level":"INFO","message":"a private word"}}"#);
+    client.event("/log", "message");
+    drop(client);
+    let said = eventually("all is logged", || {
+        let log = std::fs::read_to_string(&log).unwrap();
+        log.contains("client disconnected after").then_some(log)
+    });
+    assert!(said.contains("a Socket.IO client connected") && said.contains("/log message #"), "{said}");
+    assert!(said.contains("to 1 clients") && !said.contains("a private word"), "{said}");
+}

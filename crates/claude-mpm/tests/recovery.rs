@@ -158,3 +158,45 @@ fn who_joins_a_session_or_an_agent_gets_nothing_else_until_it_leaves() {
     assert_eq!(tell(&mut client, "join", json!("\u{1}narrowed"))["data"]["status"], "error");
     assert_eq!(tell(&mut client, "join", json!(7))["data"]["status"], "error");
 }
+
+#[test]
+fn a_query_narrows_what_comes_live_and_what_was_missed_and_comes_back_with_the_client() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let line = |level: &str, message: &str| {
+        let event = json!({ "namespace": "/log", "event": "message", "data": { "level": level, "message": message } });
+        monitor.post("/emit", &event.to_string());
+    };
+    line("ERROR", "early");
+    line("DEBUG", "early noise");
+    let auth = json!({ "recovery": true, "level": "WARNING", "since": 0 });
+    let Some(mut client) = recovering(&monitor, "/log", &auth) else { return };
+    connected(&mut client, 1);
+    line("INFO", "noise");
+    line("WARNING", "first");
+    client.wait("the first", |said| said["data"]["message"] == "first");
+    client.tell(&json!({ "drop": true }));
+    line("INFO", "missed noise");
+    line("CRITICAL", "missed");
+    assert_eq!(connected(&mut client, 2)["data"]["recovered"], true);
+    client.wait("what it missed", |said| said["data"]["message"] == "missed");
+    client.tell(&json!({ "event": "subscribe", "data": { "q": "apple" } }));
+    client.wait("narrowed", |said| said["event"] == "ack" && said["data"]["q"] == "apple");
+    line("ERROR", "a pear");
+    line("DEBUG", "an apple");
+    client.wait("the apple", |said| said["data"]["message"] == "an apple");
+    client.tell(&json!({ "event": "subscribe", "data": { "level": "LOUD" } }));
+    let refused = client.wait("refused", |said| said["event"] == "ack" && said["data"]["status"] == "error");
+    assert!(refused["data"]["message"].as_str().unwrap().contains("level:debug"), "{refused}");
+    client.tell(&json!({ "event": "subscribe", "data": {} }));
+    client.wait("everything", |said| said["event"] == "ack" && said["data"]["q"] == "");
+    line("DEBUG", "everything again");
+    client.wait("everything again", |said| said["data"]["message"] == "everything again");
+    let messages: Vec<&str> = client
+        .seen()
+        .iter()
+        .filter(|said| said["event"] == "message")
+        .filter_map(|said| said["data"]["message"].as_str())
+        .collect();
+    assert_eq!(messages, ["first", "missed", "an apple", "everything again"]);
+}

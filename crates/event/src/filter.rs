@@ -1,7 +1,7 @@
 //! Which events somebody wants: the query language of live views and history.
 //!
 //! `words` match at the start of a token, `"phrases"` anywhere, `-` negates, `field:value` takes comma lists. Fields:
-//! `ns kind type tool agent session project path is took last from to raw`; `/regex/` matches the text.
+//! `ns kind type tool agent session project path level is took last from to raw`; `/regex/` matches the text.
 
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
@@ -41,7 +41,12 @@ enum Term {
     IsError,
     IsNeed,
     IsOpen,
-    Took { more: bool, ms: u64 },
+    /// Log lines of this rank and above.
+    Level(u8),
+    Took {
+        more: bool,
+        ms: u64,
+    },
     From(Time),
     To(Time),
 }
@@ -176,6 +181,12 @@ impl Term {
             "session" => named(Field::Session),
             "project" => named(Field::Project),
             "path" => named(Field::Path),
+            "level" => {
+                let rank = level_rank(value).ok_or_else(|| {
+                    QueryError(format!("level:{value} is unknown; write level:debug, info, warning, error or critical"))
+                })?;
+                Ok(Some(Some(Term::Level(rank))))
+            }
             // Only the page merges calls into rows.
             "raw" => Ok(Some(None)),
             "is" => match value {
@@ -218,6 +229,7 @@ impl Term {
             Term::IsError => subject.is_error(),
             Term::IsNeed => matches!(subject.kind.as_str(), "permission.requested" | "elicitation.requested"),
             Term::IsOpen => subject.kind == "tool_call.started",
+            Term::Level(least) => subject.level().is_some_and(|rank| rank >= *least),
             Term::Took { more, ms } => {
                 subject.duration_ms.is_some_and(|took| if *more { took > *ms } else { took < *ms })
             }
@@ -234,6 +246,14 @@ impl Subject {
         self.outcome.as_deref() == Some("error")
             || matches!(self.kind.as_str(), "turn.failed" | "system.error" | "hook.unreadable")
             || (self.kind == "log.message" && is_logged())
+    }
+
+    /// The rank of a log line's level.
+    fn level(&self) -> Option<u8> {
+        if self.kind != "log.message" {
+            return None;
+        }
+        level_rank(self.data.get("level")?.as_str()?)
     }
 
     fn field(&self, field: Field, wanted: &[String]) -> bool {
@@ -287,6 +307,19 @@ impl Subject {
         collect(&self.data, &mut text);
         text
     }
+}
+
+/// Python's levels in their order, and the other names for them.
+fn level_rank(level: &str) -> Option<u8> {
+    Some(match fold(level).as_str() {
+        "trace" => 0,
+        "debug" => 1,
+        "info" => 2,
+        "warning" | "warn" => 3,
+        "error" => 4,
+        "critical" | "fatal" => 5,
+        _ => return None,
+    })
 }
 
 fn collect(value: &Value, text: &mut String) {
@@ -416,6 +449,23 @@ mod tests {
         ] {
             assert!(!wants(query), "{query}");
         }
+    }
+
+    #[test]
+    fn a_level_is_a_log_lines_and_all_above_it() {
+        let line = |level: &str| {
+            let event = json!({"time": "2026-11-20T14:31:07.950Z", "kind": "log.message", "namespace": "/log", "event": "message",
+                "data": {"level": level, "message": "m"}});
+            event.to_string()
+        };
+        let filter = Filter::parse("level:warning", Time::from_ms(0)).unwrap();
+        for (level, wanted) in
+            [("DEBUG", false), ("INFO", false), ("WARNING", true), ("warn", true), ("CRITICAL", true), ("odd", false)]
+        {
+            assert_eq!(filter.wants_json(line(level).as_bytes()), wanted, "{level}");
+        }
+        assert!(!wants("level:debug"), "no log line");
+        assert!(Filter::parse("level:loud", Time::from_ms(0)).unwrap_err().0.contains("level:debug"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use socketio::engine::{CloseReason, ConnectionInfo, Handshake, Lost};
 use socketio::packet::Event as Emitted;
 use socketio::{Ack, ConnectRefusal, Handler, Server, Socket};
+use tracing::debug;
 
 use super::{admin, page, status};
 use crate::access::{self, Granted, Visitor};
@@ -88,6 +89,11 @@ impl Handler for Clients {
             return admin.connect(socket, auth);
         }
         admit(&app, socket, auth)?;
+        if !matches!(socket.namespace(), "/" | page::NAMESPACE) {
+            query_in(auth)
+                .and_then(|query| rooms::filter(socket, &query).map_err(|error| error.to_string()))
+                .map_err(ConnectRefusal::new)?;
+        }
         let is_back = recovery::take_back(&app, socket, auth)
             .map_err(|_| ConnectRefusal::new("the server has no random bytes; try again"))?;
         if socket.namespace() == "/" && !is_back {
@@ -154,6 +160,10 @@ impl Handler for Clients {
             (page::NAMESPACE, _) => {
                 acknowledge(ack, &json!({ "status": "error", "message": "this namespace takes no events" }))
             }
+            (_, "subscribe") => {
+                narrow(socket, &argument, ack);
+                recovery::stays(&app, socket);
+            }
             (_, "join" | "leave") => {
                 room(socket, &event.name, &argument, ack);
                 recovery::stays(&app, socket);
@@ -178,18 +188,21 @@ impl Handler for Clients {
     fn connect_refused(&self, namespace: &str, handshake: &Handshake, refusal: &ConnectRefusal) {
         let Some(app) = self.app.upgrade() else { return };
         let data = json!({ "namespace": namespace, "reason": refusal.message, "address": handshake.remote });
+        debug!("a Socket.IO client was refused: {data}");
         app.show(Kind::ClientRefused, data, &format!("Refused a client of {namespace}: {}", refusal.message));
     }
 
     fn engine_opened(&self, handshake: &Handshake) {
         let Some(app) = self.app.upgrade() else { return };
         let data = json!({ "address": handshake.remote, "user_agent": handshake.header("user-agent") });
+        debug!("a Socket.IO client connected: {data}");
         app.show(Kind::ClientConnected, data, "A client connected");
     }
 
     fn engine_closed(&self, handshake: &Handshake, reason: CloseReason) {
         let Some(app) = self.app.upgrade() else { return };
         let data = json!({ "address": handshake.remote, "reason": reason.as_str() });
+        debug!("a Socket.IO client disconnected after {:?}: {data}", handshake.issued.elapsed().unwrap_or_default());
         app.show(Kind::ClientDisconnected, data, &format!("A client disconnected: {reason}"));
     }
 }
@@ -209,6 +222,28 @@ fn admit(app: &App, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal>
         return Err(ConnectRefusal::new("too many connections"));
     }
     Ok(())
+}
+
+/// Narrows what a client of one of the eight namespaces gets to what a query wants, or to log lines of a level and above.
+fn narrow(socket: &Socket, argument: &Value, ack: Option<Ack>) {
+    match query_in(argument)
+        .and_then(|query| rooms::filter(socket, &query).map_err(|error| error.to_string()).map(|()| query))
+    {
+        Ok(query) => acknowledge(ack, &json!({ "status": "ok", "q": query })),
+        Err(message) => acknowledge(ack, &json!({ "status": "error", "message": message })),
+    }
+}
+
+/// `{"q": …}` and `{"level": "WARNING"}`, both or none.
+fn query_in(argument: &Value) -> Result<String, String> {
+    let text = |key: &str| match argument.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.trim())),
+        Some(_) => Err(format!("{key:?} must be a string")),
+    };
+    let level = text("level")?.filter(|level| !level.is_empty()).map(|level| format!("level:{level}"));
+    let query = text("q")?.filter(|query| !query.is_empty()).map(str::to_owned);
+    Ok([query, level].into_iter().flatten().collect::<Vec<_>>().join(" "))
 }
 
 /// Narrows what a client of the default namespace gets; an empty or missing list gives everything back.

@@ -181,7 +181,7 @@ pub(super) fn take(app: &Arc<App>, socket: &Socket, name: &str, argument: Value,
     // Without an argument its own handlers crash; here it is an empty one.
     let text = |key: &str| argument.get(key).and_then(Value::as_str);
     let answer = |event: &str, payload: Value| {
-        emit(socket, event, payload);
+        answer(socket, name, event, payload);
         None
     };
     match name {
@@ -272,6 +272,15 @@ pub(super) fn take(app: &Arc<App>, socket: &Socket, name: &str, argument: Value,
     }
 }
 
+/// Answers a request under the name that its clients wait for, and under the request's own, if that is another one.
+fn answer(socket: &Socket, request: &str, event: &str, payload: Value) {
+    let own = format!("{request}:response");
+    if request.contains(':') && own != event && !event.ends_with(":error") {
+        emit(socket, &own, payload.clone());
+    }
+    emit(socket, event, payload);
+}
+
 fn no_files(argument: &Value) -> Value {
     json!({ "success": false, "error": NO_FILES, "file_path": argument.get("file_path"), "working_dir": argument.get("working_dir") })
 }
@@ -290,7 +299,12 @@ fn register(app: &App, socket: &Socket, argument: &Value) -> Untouched {
     let id = socket.id().to_string();
     let short: String = id.chars().take(8).collect();
     let named = Named { name: said("name", format!("Client-{short}")), kind: said("type", "dashboard".to_owned()) };
-    emit(socket, "client:registered", json!({ "name": named.name, "type": named.kind, "session_id": id }));
+    answer(
+        socket,
+        "client:register",
+        "client:registered",
+        json!({ "name": named.name, "type": named.kind, "session_id": id }),
+    );
     app.registered.lock().insert(socket.id(), named);
     None
 }

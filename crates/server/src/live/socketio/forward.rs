@@ -1,16 +1,20 @@
 //! Events on their way to the sockets: which packets an event becomes, and who gets each.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use event::event::Event;
+use event::filter::Filter;
 use event::vocabulary::NAMESPACES;
 use event::wire::{broadcast, claude_mpm, socketio as wire};
 use serde_json::json;
 use socketio::{Encoded, Json, Server, Socket};
+use tracing::debug;
 
 use super::rooms;
 use crate::app::App;
+use crate::hub::Published;
 use crate::hub::outbox::Next;
 
 /// Events read from the outbox at a time.
@@ -48,18 +52,41 @@ pub(crate) async fn forward(app: Arc<App>) {
         }
         let listening: HashSet<String> =
             app.io.namespaces().into_iter().filter(|(_, sockets)| *sockets > 0).map(|(name, _)| name).collect();
+        let filters: HashMap<&str, Vec<(String, Filter)>> =
+            listening.iter().map(|namespace| (namespace.as_str(), rooms::filters(&app.io, namespace))).collect();
         for published in &events {
-            let event = &published.event;
-            let own = event.fact.namespace();
-            for namespace in [own, "/"].into_iter().take(if own == "/" { 1 } else { 2 }) {
-                if listening.contains(namespace) {
-                    packets(event, namespace).iter().for_each(|packet| packet.emit(&app.io));
-                }
-            }
+            send(&app, published, &filters);
         }
         last_seq = events.iter().rev().find_map(|published| published.event.seq).unwrap_or(last_seq);
         // Encoding is work; others on this thread get their turn.
         tokio::task::yield_now().await;
+    }
+}
+
+/// Sends an event to those of its namespace, and to those of the default one.
+fn send(app: &App, published: &Published, filters: &HashMap<&str, Vec<(String, Filter)>>) {
+    let event = &published.event;
+    let own = event.fact.namespace();
+    for namespace in [own, "/"].into_iter().take(if own == "/" { 1 } else { 2 }) {
+        let Some(filters) = filters.get(namespace) else { continue };
+        let subject = if filters.is_empty() { None } else { rooms::subject(&published.json) };
+        let wanting: Vec<&str> = subject
+            .map(|subject| {
+                filters.iter().filter(|(_, filter)| filter.wants(&subject)).map(|(room, _)| room.as_str()).collect()
+            })
+            .unwrap_or_default();
+        for packet in packets(event, namespace) {
+            let began = Instant::now();
+            let reached = packet.emit(&app.io, &wanting);
+            if app.config.debug {
+                let (bytes, took) = (packet.encoded.frames().bytes(), began.elapsed());
+                debug!(
+                    "{namespace} {} #{} to {reached} clients, {bytes} bytes, in {took:?}",
+                    event.fact.event_name(),
+                    event.seq.unwrap_or(0)
+                );
+            }
+        }
     }
 }
 
@@ -101,18 +128,22 @@ pub(super) fn packets(event: &Event, namespace: &str) -> Vec<Packet> {
 }
 
 impl Packet {
-    fn emit(&self, io: &Server) {
-        let namespace = io.to(self.encoded.namespace());
+    /// Queues it for everybody it is for; `wanting` are the rooms of the queries that want its event. Returns for how many.
+    fn emit(&self, io: &Server, wanting: &[&str]) -> usize {
+        let namespace = || io.to(self.encoded.namespace());
+        let to =
+            |rooms: &mut dyn Iterator<Item = &str>| rooms.fold(namespace(), |namespace, room| namespace.room(room));
         match &self.to {
-            Audience::Room(room) => {
-                namespace.room(room.clone()).emit(&self.encoded);
-            }
+            Audience::Room(room) => namespace().room(room.clone()).emit(&self.encoded),
             Audience::Namespace { rooms } => {
-                namespace.except(rooms::NARROWED).emit(&self.encoded);
+                let mut reached = namespace().except(rooms::NARROWED).except(rooms::FILTERED).emit(&self.encoded);
                 if !rooms.is_empty() {
-                    let wanting = io.to(self.encoded.namespace());
-                    rooms.iter().fold(wanting, |wanting, room| wanting.room(room.clone())).emit(&self.encoded);
+                    reached += to(&mut rooms.iter().map(String::as_str)).except(rooms::FILTERED).emit(&self.encoded);
                 }
+                if !wanting.is_empty() {
+                    reached += to(&mut wanting.iter().copied()).emit(&self.encoded);
+                }
+                reached
             }
         }
     }
@@ -122,13 +153,24 @@ impl Packet {
         let in_room = |room: &str| joined.iter().any(|joined| joined == room);
         match &self.to {
             Audience::Room(room) => in_room(room),
-            Audience::Namespace { rooms } => !in_room(rooms::NARROWED) || rooms.iter().any(|room| in_room(room)),
+            // Whoever has a query was asked about the event before.
+            Audience::Namespace { rooms } => {
+                in_room(rooms::FILTERED) || !in_room(rooms::NARROWED) || rooms.iter().any(|room| in_room(room))
+            }
         }
     }
 }
 
-/// The packets of an event that a socket has not seen, having seen those up to and with `seen` of them.
-pub(super) fn missed<'a>(packets: &'a [Packet], seen: usize, socket: &Socket) -> impl Iterator<Item = &'a Encoded> {
+/// The packets of an event that a socket has not seen, having seen the first `seen` of them.
+pub(super) fn missed(published: &Published, seen: usize, socket: &Socket) -> Vec<Encoded> {
     let joined = socket.rooms();
-    packets.iter().skip(seen).filter(move |packet| packet.is_for(&joined)).map(|packet| &packet.encoded)
+    if !rooms::wants(&joined, &published.json) {
+        return Vec::new();
+    }
+    packets(&published.event, socket.namespace())
+        .into_iter()
+        .skip(seen)
+        .filter(|packet| packet.is_for(&joined))
+        .map(|packet| packet.encoded)
+        .collect()
 }

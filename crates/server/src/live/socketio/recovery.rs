@@ -104,12 +104,10 @@ async fn replay(app: &App, mut catch_up: CatchUp, mut seen: Seen) -> Option<()> 
     loop {
         match follower.next().await {
             Step::Events(events) => {
-                for event in events.iter().map(|published| &published.event).filter(|event| event.seq.is_some()) {
-                    let packets = forward::packets(event, &namespace);
-                    let before = seen.packets.filter(|_| event.seq == Some(seen.seq)).unwrap_or(0);
-                    let missed: Vec<_> = forward::missed(&packets, before, catch_up.socket()).collect();
-                    for packet in missed {
-                        catch_up.send(packet).await.ok()?;
+                for published in events.iter().filter(|published| published.event.seq.is_some()) {
+                    let before = seen.packets.filter(|_| published.event.seq == Some(seen.seq)).unwrap_or(0);
+                    for packet in forward::missed(published, before, catch_up.socket()) {
+                        catch_up.send(&packet).await.ok()?;
                     }
                 }
             }

@@ -1,10 +1,20 @@
-//! Rooms that mean something: `session:<id>` and `agent:<name>` narrow a socket to what it has joined.
+//! Rooms that mean something: `session:<id>` and `agent:<name>` narrow a socket to what it has joined, and one for each
+//! query narrows it to what that wants. As rooms, they come back with a client that comes back.
 
 use event::event::Fact;
-use socketio::Socket;
+use event::filter::{Filter, QueryError, Subject};
+use socketio::{Server, Socket};
+
+use crate::clock;
 
 /// Sockets that have joined sessions or agents, and want nothing else. No client can name it.
 pub(super) const NARROWED: &str = "\u{1}narrowed";
+
+/// Sockets that have a query, and want nothing else.
+pub(super) const FILTERED: &str = "\u{1}filtered";
+
+/// What the room of a query begins with.
+const QUERY: &str = "\u{1}q ";
 
 const SESSION: &str = "session:";
 const AGENT: &str = "agent:";
@@ -31,4 +41,40 @@ pub(super) fn narrow(socket: &Socket) {
     } else {
         socket.leave(NARROWED);
     }
+}
+
+/// Lets a socket get what a query wants on its namespace; an empty one wants everything.
+pub(super) fn filter(socket: &Socket, query: &str) -> Result<(), QueryError> {
+    let filter = Filter::parse(query, clock::now())?;
+    for room in socket.rooms().iter().filter(|room| room.starts_with(QUERY)) {
+        socket.leave(room);
+    }
+    if filter.is_empty() {
+        socket.leave(FILTERED);
+    } else {
+        socket.join(FILTERED);
+        socket.join(&format!("{QUERY}{query}"));
+    }
+    Ok(())
+}
+
+/// The queries of a namespace's sockets, each with its room.
+pub(super) fn filters(io: &Server, namespace: &str) -> Vec<(String, Filter)> {
+    let rooms = io.rooms(namespace).into_iter().map(|(room, _)| room);
+    rooms.filter_map(|room| Some((query_of(&room)?, room))).map(|(filter, room)| (room, filter)).collect()
+}
+
+/// Whether a socket in these rooms wants an event, as far as its query is concerned.
+pub(super) fn wants(joined: &[String], json: &[u8]) -> bool {
+    let mut filters = joined.iter().filter_map(|room| query_of(room)).peekable();
+    filters.peek().is_none() || filters.any(|filter| filter.wants_json(json))
+}
+
+fn query_of(room: &str) -> Option<Filter> {
+    Filter::parse(room.strip_prefix(QUERY)?, clock::now()).ok()
+}
+
+/// An event as queries see it.
+pub(super) fn subject(json: &[u8]) -> Option<Subject> {
+    serde_json::from_slice(json).ok()
 }
