@@ -13,7 +13,9 @@ fn only_names_of_this_machine_are_answered() {
     for host in ["localhost", "127.0.0.1", "[::1]", "LOCALHOST:1"] {
         assert_eq!(status(&monitor, "/health", &[("host", host)]), 200, "{host}");
     }
-    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8765", "192.168.1.7"] {
+    for host in
+        ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8765", "192.168.1.7", "[::1].evil.example"]
+    {
         assert_eq!(status(&monitor, "/health", &[("host", host)]), 403, "{host}");
     }
 }

@@ -15,8 +15,8 @@ const NAME_BYTES_MAX: usize = 128;
 /// How deep claude-mpm's hook scripts wrap the hook's own JSON in `data` fields, and one more.
 const ENVELOPES_MAX: usize = 4;
 
-/// How far a sender's clock may be ahead of ours, in milliseconds.
-const AHEAD_MS_MAX: i64 = 3_600_000;
+/// The longest that anything takes, in milliseconds: a year.
+const DURATION_MS_MAX: u64 = 366 * 86_400_000;
 
 /// Names that Socket.IO keeps for itself; clients would take them for something else.
 const RESERVED: [&str; 6] =
@@ -41,10 +41,14 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Refusal::NoObject => f.write_str("an event is a JSON object with \"namespace\", \"event\" and \"data\""),
-            Refusal::NoName => write!(f, "\"event\" must be a string of 1 to {NAME_BYTES_MAX} bytes"),
+            Refusal::NoName => {
+                write!(f, "\"event\" must be a string of 1 to {NAME_BYTES_MAX} bytes without control characters")
+            }
             Refusal::ReservedName(name) => write!(f, "{name:?} is reserved by Socket.IO and cannot be emitted"),
             Refusal::OfTheMonitor(what) => write!(f, "{what} is for the monitor alone to say; choose another name"),
-            Refusal::BadNamespace => write!(f, "\"namespace\" must be a string of at most {NAME_BYTES_MAX} bytes"),
+            Refusal::BadNamespace => {
+                write!(f, "\"namespace\" must be a string of at most {NAME_BYTES_MAX} bytes without control characters")
+            }
         }
     }
 }
@@ -72,10 +76,10 @@ pub fn read(emitted: Value, now: Time, source: Source) -> Result<Fact, Refusal> 
 
 /// Takes an event that arrived under `event` in `namespace`, as a Socket.IO client sends it.
 pub fn named(namespace: &str, event: &str, data: Value, now: Time, source: Source) -> Result<Fact, Refusal> {
-    if event.is_empty() || event.len() > NAME_BYTES_MAX {
+    if event.is_empty() || event.len() > NAME_BYTES_MAX || event.contains(char::is_control) {
         return Err(Refusal::NoName);
     }
-    if namespace.len() > NAME_BYTES_MAX {
+    if namespace.len() > NAME_BYTES_MAX || namespace.contains(char::is_control) {
         return Err(Refusal::BadNamespace);
     }
     if RESERVED.contains(&event) {
@@ -147,16 +151,19 @@ fn hook_inside(data: &Value, now: Time) -> Option<(Map<String, Value>, Time)> {
     Some((payload, told.map_or(now, |told| time_told(told, now))))
 }
 
-/// When its sender says that it happened, unless that cannot be: a time far ahead would keep a session alive for ever.
+/// When its sender says that it happened, unless that cannot be.
 fn time_told(told: &str, now: Time) -> Time {
-    Time::parse(told).filter(|time| time.ms() <= now.ms().saturating_add(AHEAD_MS_MAX)).unwrap_or(now)
+    Time::parse(told).map_or(now, |time| time.believed(now))
 }
 
 fn plain(namespace: &str, event: &str, mut data: Value, now: Time, source: Source) -> Fact {
     redact::value(&mut data);
     let whole = bodies::is_long(&data).then(|| data.clone());
     let cut = bodies::shorten_only(&mut data);
-    let text = |key: &str| data.get(key).and_then(Value::as_str).filter(|text| text.len() <= 256).map(str::to_owned);
+    let text = |key: &str| {
+        let text = data.get(key).and_then(Value::as_str).filter(|text| !text.is_empty() && text.len() <= 256)?;
+        (!text.contains(char::is_control)).then(|| text.to_owned())
+    };
     let kind = Kind::addressed(namespace, event).unwrap_or(Kind::Custom);
     let time = text("timestamp").map_or(now, |told| time_told(&told, now));
     let mut fact = Fact::new(kind, time, source, Value::Null);
@@ -168,7 +175,7 @@ fn plain(namespace: &str, event: &str, mut data: Value, now: Time, source: Sourc
     fact.prompt_id = text("prompt_id");
     fact.cwd = text("working_directory").or_else(|| text("cwd"));
     fact.launch_id = text("launch_id");
-    fact.duration_ms = data.get("duration_ms").and_then(Value::as_u64);
+    fact.duration_ms = data.get("duration_ms").and_then(Value::as_u64).filter(|ms| *ms <= DURATION_MS_MAX);
     fact.outcome = match data.get("success").and_then(Value::as_bool) {
         Some(true) => Some(Outcome::Ok),
         Some(false) => Some(Outcome::Error),

@@ -39,6 +39,13 @@ impl Time {
     }
 
     /// Milliseconds from `earlier` to this moment, 0 when `earlier` lies after it.
+    /// This time, as its sender says it, unless that cannot be: then now.
+    pub fn believed(self, now: Time) -> Time {
+        let possible = EARLIEST_MS..=now.ms().saturating_add(AHEAD_MS_MAX);
+        if possible.contains(&self.ms()) { self } else { now }
+    }
+
+    /// How many milliseconds after `earlier` this is; 0 if it is not.
     pub fn since(self, earlier: Time) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
@@ -266,6 +273,12 @@ pub struct Event {
     /// What happened.
     pub fact: Fact,
 }
+
+/// How far a sender's clock may be ahead of ours, in milliseconds: a time far ahead would keep a session alive for ever.
+const AHEAD_MS_MAX: i64 = 3_600_000;
+
+/// 2020: nobody's agent wrote hooks before, and a clock that was never set says 1970.
+const EARLIEST_MS: i64 = 1_577_836_800_000;
 
 /// What makes two tellings the same fact (I2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

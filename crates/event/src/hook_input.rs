@@ -174,7 +174,8 @@ fn change_of(kind: Kind, whole: Option<&Value>) -> Option<Value> {
 fn lift(data: &mut Value, key: &str, bytes_max: usize) -> Option<String> {
     let fields = data.as_object_mut()?;
     match fields.get(key) {
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= bytes_max => {}
+        Some(Value::String(text))
+            if !text.is_empty() && text.len() <= bytes_max && !text.contains(char::is_control) => {}
         _ => return None,
     }
     match fields.shift_remove(key) {

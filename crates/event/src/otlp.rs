@@ -139,9 +139,6 @@ pub struct Span {
     pub events: Vec<Value>,
 }
 
-/// How far an exporter's clock may be ahead of ours, in milliseconds.
-const AHEAD_MS_MAX: i64 = 3_600_000;
-
 /// How the names of Claude Code's events, metrics and spans begin.
 const CLAUDE_CODE: &str = "claude_code.";
 
@@ -159,8 +156,7 @@ const BODIES: [&str; 5] = ["body", "tool.output", "tool_output", "content", "out
 
 /// The moment a record tells, unless that cannot be.
 fn time_of(time_ns: u64, now: Time) -> Time {
-    let told = Time::from_ns(time_ns);
-    if time_ns == 0 || told.ms() > now.ms().saturating_add(AHEAD_MS_MAX) { now } else { told }
+    Time::from_ns(time_ns).believed(now)
 }
 
 /// Whether these are records of Claude Code, whose `session.id` is a session of ours.

@@ -132,6 +132,9 @@ impl Access {
     fn check_address(&self, request: &Request, visitor: &Visitor) -> Result<Option<HeaderValue>, Problem> {
         let headers = request.headers();
         let host = named_host(request, visitor);
+        if headers.get_all(header::HOST).iter().nth(1).is_some() {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "host_twice", "the request names two hosts"));
+        }
         let Some(host) = host else {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "host_missing", "the request names no host"));
         };
@@ -299,8 +302,10 @@ fn bearer(header: &str) -> Option<&str> {
 
 /// `localhost:8765` → `localhost`, `[::1]:8765` → `::1`.
 fn host_name(authority: &str) -> &str {
-    if let Some(v6) = authority.strip_prefix('[') {
-        return v6.split(']').next().unwrap_or(v6);
+    if let Some((v6, port)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let is_port = port.is_empty()
+            || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+        return if is_port { v6 } else { authority };
     }
     authority
         .rsplit_once(':')

@@ -89,6 +89,7 @@ pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), Se
     if let Err(failure) = hooks::refresh_program(&start.home) {
         tracing::warn!("the installed hook program is not refreshed: {failure}");
     }
+    raise_open_files();
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| {
@@ -220,6 +221,17 @@ fn explain(start: &Start, error: StartError) -> ServeFailure {
         }
     };
     ServeFailure::Other(failure)
+}
+
+/// Lets the process have as many connections and files open as the system allows: 1,024 is a usual first limit, and each
+/// client is one.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
+    }
 }
 
 /// Whether `CLAUDE_MPM_HOOK_DEBUG` asks for everything.

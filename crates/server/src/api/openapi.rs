@@ -65,6 +65,16 @@ mod tests {
     }
 
     #[test]
+    fn no_key_stands_twice() {
+        // A parser keeps one of two without a word, so the text is compared with what it made of it.
+        let keys = |text: &str| text.split('"').skip(2).step_by(2).filter(|after| after.starts_with(':')).count();
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let unescaped = DOCUMENT.replace("\\\\", "").replace("\\\"", "");
+        let again = document.to_string().replace("\\\\", "").replace("\\\"", "");
+        assert_eq!(keys(&unescaped), keys(&again));
+    }
+
+    #[test]
     fn every_reference_leads_somewhere_and_every_part_is_referred_to() {
         fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
             match value {

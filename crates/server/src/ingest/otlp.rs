@@ -24,6 +24,12 @@ use crate::clock;
 use answer::{Refusal, Rejected};
 use body::Encoding;
 
+/// Records in one request; exporters send 512, or 2,048.
+const RECORDS_MAX: usize = 50_000;
+
+/// Records of one export that are stored in one commit.
+const RECORDS_AT_ONCE: usize = 1_000;
+
 /// The largest body, in bytes, packed or not: a batch of 512 records with long texts switched on is smaller.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -106,10 +112,18 @@ async fn take(
     if facts.is_empty() {
         return Ok(rejected);
     }
+    if facts.len() > RECORDS_MAX {
+        return Err(Refusal::too_many());
+    }
     for fact in &mut facts {
         doors::prepare(app, fact);
     }
-    app.recorder.record(facts).await.map_err(|error| Refusal::unavailable(error.to_string()))?;
+    // In parts: others have events to store, too. One that is sent again because a later part failed is known.
+    let mut facts = facts.into_iter().peekable();
+    while facts.peek().is_some() {
+        let part = facts.by_ref().take(RECORDS_AT_ONCE).collect();
+        app.recorder.record(part).await.map_err(|error| Refusal::unavailable(error.to_string()))?;
+    }
     Ok(rejected)
 }
 

@@ -14,6 +14,9 @@ use crate::hub::outbox::Next;
 /// How often status goes out where nobody wants it regularly: never, as far as anybody notices.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Sessions in a status, the most urgent first; it goes to everybody at each change.
+const SESSIONS_MAX: usize = 100;
+
 /// The payload of `status`, as the Socket.IO guide prints it, with our own fields after it.
 pub(crate) fn payload(app: &App) -> Value {
     let now = clock::now();
@@ -27,7 +30,7 @@ pub(crate) fn payload(app: &App) -> Value {
         "server_info": server_info(app, now, session.as_ref().and_then(|session| session.cwd.as_deref())),
         "timestamp": now,
         "seq_last": seq,
-        "sessions": sessions.iter().map(|session| json!({
+        "sessions": sessions.iter().take(SESSIONS_MAX).map(|session| json!({
             "session_id": session.session_id,
             "project": session.project,
             "state": session.state(now).0,

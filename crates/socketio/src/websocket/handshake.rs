@@ -19,7 +19,7 @@ pub enum Refused {
     NotAnUpgrade,
     /// It asks for another version than 13: 426.
     Version,
-    /// The HTTP server under us cannot give its connection away: 500.
+    /// The connection cannot be given away, as with HTTP/1.0: 400.
     NotSupported,
 }
 
@@ -27,9 +27,8 @@ impl Refused {
     /// The HTTP answer.
     pub fn response(self) -> Response<Full<Bytes>> {
         let status = match self {
-            Self::NotAnUpgrade => StatusCode::BAD_REQUEST,
+            Self::NotAnUpgrade | Self::NotSupported => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::NotSupported => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut response = Response::new(Full::from(self.to_string()));
         *response.status_mut() = status;

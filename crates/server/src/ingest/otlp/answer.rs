@@ -7,7 +7,7 @@ use prost::Message;
 use serde_json::json;
 
 use super::body::Encoding;
-use super::{BODY_BYTES_MAX, Signal};
+use super::{BODY_BYTES_MAX, RECORDS_MAX, Signal};
 
 /// How long an exporter should wait while the disk takes nothing, in seconds.
 const RETRY_AFTER_S: u32 = 5;
@@ -34,6 +34,10 @@ impl Refusal {
     pub(super) fn too_large() -> Refusal {
         let message = format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20);
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    pub(super) fn too_many() -> Refusal {
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("more than {RECORDS_MAX} records in one request"))
     }
 
     pub(super) fn unavailable(message: impl Into<String>) -> Refusal {

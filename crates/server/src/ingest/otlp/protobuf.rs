@@ -17,13 +17,11 @@ use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use serde_json::{Value, json as object};
 
+use super::RECORDS_MAX;
 use super::answer::Refusal;
 
 /// The largest record, in bytes. The client cuts its own texts at 60 KiB.
 const RECORD_BYTES_MAX: usize = 1024 * 1024;
-
-/// Records in one request; exporters send 512, or 2,048.
-const RECORDS_MAX: usize = 50_000;
 
 /// Reads the body of a request to `/v1/logs`.
 pub(super) fn logs(body: &[u8]) -> Result<Export<Log>, Refusal> {
@@ -76,8 +74,7 @@ fn each(body: &[u8], mut visit: impl FnMut(&Arc<Origin>, &[u8])) -> Result<(), R
             for record in fields(scope, 2).map_err(unreadable)? {
                 records += 1;
                 if records > RECORDS_MAX {
-                    let message = format!("more than {RECORDS_MAX} records in one request");
-                    return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+                    return Err(Refusal::too_many());
                 }
                 visit(&origin, record);
             }
