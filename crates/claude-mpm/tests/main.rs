@@ -21,6 +21,7 @@ mod launcher;
 mod metrics;
 mod openapi;
 mod otlp;
+mod proxies;
 mod raw;
 mod recovery;
 mod spool;

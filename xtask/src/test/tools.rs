@@ -20,8 +20,10 @@ const CLAUDE_CODE: (&str, &str) = ("@anthropic-ai/claude-code", "2.1.197");
 const CHROMIUM_NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Every tool.
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 9] = [
     Tool { what: "git", variable: None, ready: |run| debian::program(run, &["git"], "git") },
+    Tool { what: "nginx", variable: None, ready: |run| debian::program(run, &["nginx"], "nginx-light") },
+    Tool { what: "Caddy", variable: None, ready: |run| debian::program(run, &["caddy"], "caddy") },
     Tool { what: "tmux", variable: None, ready: |run| debian::program(run, &["tmux"], "tmux") },
     Tool {
         what: "the clients for Node",

@@ -250,6 +250,11 @@ fn log_to_stderr(level: Option<Level>) {
         Some(Level::Warning) | None => "warn",
     };
     let filter = EnvFilter::try_from_env("CLAUDE_MPM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    if debugs() {
+        std::panic::set_hook(Box::new(|panic| {
+            tracing::error!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
+        }));
+    }
     // A second server in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
