@@ -1,7 +1,8 @@
-//! Fan-out: what one delivery costs the server, at 1, 50 and 200 clients, beside Node's socket.io in the same run.
+//! Fan-out: what one delivery costs the server, at 1, 50, 200 and 1,000 clients, beside its peers in the same run: the
+//! Socket.IO crate alone, Node's socket.io, python-socketio, and the least that is possible, one write a delivery.
 //!
 //! A post makes one event, and every client gets it over Socket.IO on a WebSocket. Clients speak the protocol directly;
-//! their own cost is not the server's. The monitor stores each event as well, which the peer does not.
+//! their own cost is not the server's. The monitor stores each event as well, which its peers do not.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use socketio::websocket::{self, Message};
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -24,6 +26,18 @@ const DELIVERIES: u64 = 200_000;
 
 /// Posts at most, so that one client does not take minutes.
 const POSTS_MAX: u64 = 4_000;
+
+/// How a server is started, in this home if it needs one.
+type Start = fn(&TempDir) -> Result<Server>;
+
+/// Every server.
+const SERVERS: [(&str, Start); 5] = [
+    ("monitor", |home| Server::monitor(home, 0)),
+    ("crate socketio", |_| Server::peer(own_peer("peer-socketio")?)),
+    ("node socket.io", |_| Server::peer(node_peer().context("not installed")?)),
+    ("python-socketio", |_| Server::peer(python_peer().context("not installed")?)),
+    ("one write a delivery", |_| Server::peer(own_peer("peer-raw")?)),
+];
 
 pub(crate) async fn run() -> Result<()> {
     let mut table = Table::new(
@@ -38,20 +52,18 @@ pub(crate) async fn run() -> Result<()> {
             "p99 ms",
         ],
     );
-    for (clients, in_flight) in [(1, 1), (50, 1), (200, 1), (200, 32)] {
-        let home = tempfile::tempdir()?;
-        measure(&mut table, "monitor", Server::monitor(&home, 0)?, clients, in_flight).await?;
-        match node_peer() {
-            Some(peer) => measure(&mut table, "node socket.io", Server::peer(peer)?, clients, in_flight).await?,
-            None => table.row(&[
-                "node socket.io".into(),
-                clients.to_string(),
-                in_flight.to_string(),
-                "not installed".into(),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]),
+    for (clients, in_flight) in [(1, 1), (50, 1), (200, 1), (200, 32), (1_000, 1)] {
+        for (name, start) in SERVERS {
+            let home = tempfile::tempdir()?;
+            match start(&home) {
+                Ok(server) => measure(&mut table, name, server, clients, in_flight).await?,
+                Err(error) => {
+                    let mut row =
+                        vec![name.to_owned(), clients.to_string(), in_flight.to_string(), format!("{error:#}")];
+                    row.resize(7, String::new());
+                    table.row(&row);
+                }
+            }
         }
     }
     table.print();
@@ -176,6 +188,33 @@ async fn follow(port: u16, received: Arc<Received>) -> Result<()> {
 fn body() -> String {
     let data = json!({ "tool_name": "Bash", "success": true, "tool_input": { "command": "cargo test" }, "output": "x".repeat(400) });
     json!({ "namespace": "/hook", "event": "post_tool", "data": data }).to_string()
+}
+
+/// This program in another role.
+fn own_peer(role: &str) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("finding the benchmark's own path")?);
+    command.arg(role);
+    Ok(command)
+}
+
+/// python-socketio on aiohttp with the same door, when Python and the packages can be had.
+fn python_peer() -> Option<Command> {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let folder = manifest.join("../target/bench-peers/python");
+    let python = folder.join("bin/python3");
+    let runs = |command: &mut Command| command.status().ok().filter(std::process::ExitStatus::success);
+    if !folder.join("installed").is_file() {
+        runs(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        runs(
+            Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(["python-socketio>=5,<6", "aiohttp>=3,<4"]),
+        )?;
+        std::fs::write(folder.join("installed"), "").ok()?;
+    }
+    let mut command = Command::new(python);
+    command.arg(manifest.join("peers/python_socketio.py"));
+    Some(command)
 }
 
 /// Node's socket.io with the same door, when Node and the package can be had; installed below the build folder.

@@ -8,6 +8,7 @@ mod http;
 mod ingest;
 mod launch;
 mod monitor;
+mod peer;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +25,9 @@ fn main() -> Result<()> {
             "launch" => runtime.block_on(launch::run())?,
             "ingest" => runtime.block_on(ingest::run())?,
             "fanout" => runtime.block_on(fanout::run())?,
+            // What `fanout` starts to compare with.
+            "peer-socketio" => runtime.block_on(peer::socketio())?,
+            "peer-raw" => peer::raw()?,
             other => bail!("there is no benchmark {other:?}; there are hook, launch, ingest and fanout"),
         }
     }

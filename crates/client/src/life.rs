@@ -15,12 +15,12 @@ pub(crate) async fn live(shared: Arc<Shared>) {
     let mut end = End { shared: &shared, why: None };
     let mut failures = 0;
     loop {
+        shared.link.send_replace(Link::Connecting);
         tokio::select! {
             biased;
             () = shared.shall_end() => return,
             () = shared.is_wanted() => {}
         }
-        shared.link.send_replace(Link::Connecting);
         let began = Instant::now();
         let Some(ended) = attempt(&shared).await else { return };
         match ended {

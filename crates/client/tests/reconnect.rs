@@ -154,6 +154,7 @@ async fn nobody_connects_for_a_namespace_that_nobody_wants() {
     let client = server.client();
     let hook = client.socket("/hook").unwrap();
     within("the server to let it in", hook.joined()).await.unwrap();
+    assert!(matches!(*client.link().borrow(), Link::Open));
     hook.leave();
     until("the server to know", || server.server.sockets("/hook").is_empty()).await;
     let server = server.restart().await;

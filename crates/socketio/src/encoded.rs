@@ -168,3 +168,20 @@ pub(crate) fn encode_protocol(kind: Kind, namespace: &str, data: Option<&Value>)
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_encoded_once_however_many_sockets_get_it() {
+        let event = Encoded::event("/hook", "news", &[Json::Raw("1")]).offset("7.0");
+        let place = |frames: &Frames| frames.as_slice()[0].websocket().as_ptr();
+        assert_eq!(place(&event.frames().clone()), place(event.clone().frames()));
+        // The form with an offset is made when it is first wanted, and then shared by all clones.
+        let clone = event.clone();
+        assert_eq!(place(&clone.recoverable_frames().clone()), place(event.recoverable_frames()));
+        assert_eq!(&*event.recoverable_frames().as_slice()[0].polling(), br#"42/hook,["news",1,"7.0"]"#);
+        assert_eq!(&*event.frames().as_slice()[0].polling(), br#"42/hook,["news",1]"#);
+    }
+}

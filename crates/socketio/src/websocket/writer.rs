@@ -181,3 +181,52 @@ fn mask_seed(role: Role) -> u64 {
         Role::Client => getrandom::u64().unwrap_or(0x5DEE_CE66),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes everything, and notes how many slices each write had.
+    #[derive(Default)]
+    struct Taker(Vec<usize>);
+
+    impl AsyncWrite for Taker {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.0.push(1);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.0.push(slices.len());
+            Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_frames_leave_in_one_write() {
+        let mut writer = Writer::new(Taker::default(), Role::Server);
+        let frame = frame::server_frame(Opcode::Text, b"42[\"x\"]");
+        for frames in [1, WRITE_FRAMES_MAX, WRITE_FRAMES_MAX + 2] {
+            (0..frames).for_each(|_| writer.push(frame.clone()));
+            writer.flush().await.unwrap();
+            assert!(writer.is_empty() && writer.waiting_bytes() == 0);
+        }
+        assert_eq!(writer.io.0, [1, WRITE_FRAMES_MAX, WRITE_FRAMES_MAX, 2]);
+    }
+}
