@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Deepest nesting in a packet: the JSON parser's own stack limit is 127.
 const NESTING_MAX: usize = 100;
 
+/// What an early event costs besides its bytes.
+const EARLY_BYTES: usize = 256;
+
 /// Reads until the connection ends; says why.
 pub(crate) async fn read(shared: &Arc<Shared>, reader: &mut In, patience: Duration) -> ConnectionError {
     let limits = Limits {
@@ -22,7 +25,8 @@ pub(crate) async fn read(shared: &Arc<Shared>, reader: &mut In, patience: Durati
         attachments_bytes_max: shared.config.message_bytes_max,
         nesting_max: NESTING_MAX,
     };
-    let mut reading = Reading { shared, decoder: Decoder::new(limits), last_refusal: None };
+    let mut reading =
+        Reading { shared, decoder: Decoder::new(limits), last_refusal: None, early: Vec::new(), early_bytes: 0 };
     loop {
         let Ok(message) = tokio::time::timeout(patience, reader.next()).await else {
             return ConnectionError::PingTimeout { limit: patience };
@@ -44,6 +48,9 @@ struct Reading<'a> {
     shared: &'a Arc<Shared>,
     decoder: Decoder,
     last_refusal: Option<Refusal>,
+    /// Events that came before the answer to CONNECT, with their sizes: the reference server lets them overtake it.
+    early: Vec<(Arc<Channel>, Incoming, usize)>,
+    early_bytes: usize,
 }
 
 impl Reading<'_> {
@@ -85,7 +92,9 @@ impl Reading<'_> {
         match packet {
             Packet::Connect { namespace, data } => {
                 let Some(channel) = channel(&namespace) else { return Ok(()) };
-                self.joined(&channel, data.unwrap_or_default())
+                self.joined(&channel, data.unwrap_or_default())?;
+                self.deliver_early(&channel).await;
+                Ok(())
             }
             Packet::ConnectError { namespace, data } => {
                 let Some(channel) = channel(&namespace) else { return Ok(()) };
@@ -97,13 +106,9 @@ impl Reading<'_> {
             }
             Packet::Event { namespace, id, event } => {
                 let Some(channel) = channel(&namespace) else { return Ok(()) };
-                channel.note_offset(event.args.last());
                 let bytes = bytes + event.attachments.iter().map(bytes::Bytes::len).sum::<usize>();
                 let ack = id.map(|id| self.ack(&channel, id));
-                let config = &self.shared.config;
-                let event = Incoming::Event { event, ack };
-                channel.inbox.push_event(event, bytes, config.inbox_bytes_max, config.inbox_wait_max).await;
-                Ok(())
+                self.event(channel, Incoming::Event { event, ack }, bytes).await
             }
             Packet::Ack { namespace, id, answer } => {
                 if let Some(channel) = channel(&namespace) {
@@ -111,6 +116,38 @@ impl Reading<'_> {
                 }
                 Ok(())
             }
+        }
+    }
+
+    async fn event(&mut self, channel: Arc<Channel>, event: Incoming, bytes: usize) -> Result<(), ConnectionError> {
+        let is_in = matches!(*channel.membership.borrow(), Membership::Joined(_));
+        if is_in {
+            self.deliver(&channel, event, bytes).await;
+            return Ok(());
+        }
+        self.early_bytes += bytes + EARLY_BYTES;
+        if self.early_bytes > self.shared.config.inbox_bytes_max {
+            return Err(ConnectionError::Protocol("too many events before the answer to CONNECT"));
+        }
+        self.early.push((channel, event, bytes));
+        Ok(())
+    }
+
+    async fn deliver(&self, channel: &Channel, event: Incoming, bytes: usize) {
+        if let Incoming::Event { event, .. } = &event {
+            channel.note_offset(event.args.last());
+        }
+        let config = &self.shared.config;
+        channel.inbox.push_event(event, bytes, config.inbox_bytes_max, config.inbox_wait_max).await;
+    }
+
+    /// The client is in: what came before it knew comes now.
+    async fn deliver_early(&mut self, channel: &Channel) {
+        let is_its = |entry: &mut (Arc<Channel>, Incoming, usize)| entry.0.lane == channel.lane;
+        let early: Vec<_> = self.early.extract_if(.., is_its).collect();
+        for (_, event, bytes) in early {
+            self.early_bytes = self.early_bytes.saturating_sub(bytes + EARLY_BYTES);
+            self.deliver(channel, event, bytes).await;
         }
     }
 

@@ -118,6 +118,29 @@ async fn what_belongs_to_no_namespace_of_ours_is_ignored() {
 }
 
 #[tokio::test]
+async fn events_that_overtake_the_answer_to_connect_come_after_it() {
+    let (client, mut connections) = by_hand::client(Config { inbox_bytes_max: 10_000, ..quick() }, 64 * 1024);
+    let hook = client.socket("/hook").unwrap();
+    let mut server = connections.open(OPEN).await;
+    server.send(r#"42/hook,["early",1]"#).await;
+    server.send(r#"42/hook,["early",2]"#).await;
+    server.send(r#"40/hook,{"sid":"s"}"#).await;
+    server.send(r#"42/hook,["early",3]"#).await;
+    assert!(matches!(next(&hook).await, Incoming::Joined(_)));
+    for number in 1..=3 {
+        let Incoming::Event { event, .. } = next(&hook).await else { panic!("no event") };
+        assert_eq!(event.args, [json!(number)]);
+    }
+    drop(server);
+    let mut flooding = connections.open(OPEN).await;
+    for _ in 0..100 {
+        flooding.writer.text(r#"42/hook,["early"]"#);
+    }
+    flooding.flush().await;
+    assert!(trouble(&client).await.ends_with("too many events before the answer to CONNECT"));
+}
+
+#[tokio::test]
 async fn a_message_longer_than_the_limit_is_not_collected() {
     let (client, mut connections) = by_hand::client(Config { message_bytes_max: 10_000, ..quick() }, 64 * 1024);
     let _hook = client.socket("/hook").unwrap();
