@@ -17,7 +17,7 @@ pub struct Config {
     pub recovery: bool,
     /// The path of the server's door. `/socket.io/`, the reference's.
     pub path: String,
-    /// Headers for the handshake, besides the protocol's own; no line breaks.
+    /// Headers for the handshake, besides the protocol's own; no line breaks. A `User-Agent` takes the place of ours.
     pub headers: Vec<(String, String)>,
     /// Time for one attempt to connect, handshake included. 10 s.
     pub connect_timeout: Duration,

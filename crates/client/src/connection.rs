@@ -14,6 +14,9 @@ use tokio::io::{ReadHalf, WriteHalf};
 pub(crate) type In = Reader<ReadHalf<Box<dyn Io>>>;
 pub(crate) type Out = Writer<WriteHalf<Box<dyn Io>>>;
 
+/// What servers show of a client whose program gives it no other name.
+const USER_AGENT: &str = concat!("socketio-rust-client/", env!("CARGO_PKG_VERSION"));
+
 /// An open Engine.IO session.
 pub(crate) struct Connection {
     reader: In,
@@ -38,7 +41,10 @@ async fn try_open(shared: &Shared) -> Result<Connection, ConnectionError> {
     let (target, config) = (&shared.target, &shared.config);
     let opened = config.connector.open(&target.host, target.port).await;
     let stream = opened.map_err(|error| ConnectionError::Unreachable { server: target.authority.clone(), error })?;
-    let headers: Vec<_> = config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut headers: Vec<_> = config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("user-agent")) {
+        headers.push(("User-Agent", USER_AGENT));
+    }
     let (authority, path) = (&target.authority, &target.path_and_query);
     let upgraded = websocket::connect(stream, authority, path, &headers, config.message_bytes_max).await;
     let (mut reader, writer) = upgraded.map_err(ConnectionError::WebSocket)?;

@@ -24,6 +24,12 @@ async fn the_request_is_what_servers_expect_and_has_the_programs_headers() {
     let (_, request) = connections.websocket().await;
     assert!(request.starts_with("GET /a/socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: by.hand:1\r\n"));
     assert!(request.contains("\r\nAuthorization: Bearer t\r\n"));
+    assert!(request.contains("\r\nUser-Agent: socketio-rust-client/"));
+    let headers = vec![("user-agent".to_owned(), "mine/1".to_owned())];
+    let (client, mut connections) = by_hand::client(Config { headers, ..quick() }, 4096);
+    let _hook = client.socket("/hook").unwrap();
+    let (_, request) = connections.websocket().await;
+    assert!(request.contains("\r\nuser-agent: mine/1\r\n") && !request.contains("User-Agent"));
 }
 
 #[tokio::test]
