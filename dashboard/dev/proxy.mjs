@@ -1,6 +1,6 @@
 // Stands before a monitor as a reverse proxy does, under any folder; can serve the built page from disk in place of the embedded one.
 // node dev/proxy.mjs --monitor http://localhost:8765 --port 8791 [--under /monitor/] [--dist dist]
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import http from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -17,12 +17,12 @@ export async function startProxy({ monitor, port = 0, under = '/', dist = '' }) 
   const server = http.createServer((request, response) => {
     const path = inside(request.url, under);
     if (path === undefined) return void response.writeHead(404).end('outside');
-    const file = dist === '' ? undefined : pageFile(dist, path.split('?')[0]);
+    const file = dist === '' ? undefined : pageFile(dist, path.split('?')[0], request.headers['accept-encoding'] ?? '');
     if (file) return void http.get({ host: target.hostname, port: target.port, path: '/live', headers: { host: request.headers.host } }, (page) => {
       page.resume();
       const policy = page.headers['content-security-policy'];
-      response.writeHead(200, { 'Content-Type': file.type, 'Cache-Control': 'no-cache', ...(policy ? { 'Content-Security-Policy': policy } : {}) }).end(file.bytes);
-    }).on('error', () => response.writeHead(200, { 'Content-Type': file.type }).end(file.bytes));
+      response.writeHead(200, { 'Content-Type': file.type, 'Cache-Control': 'no-cache', ...file.encoding, ...(policy ? { 'Content-Security-Policy': policy } : {}) }).end(file.bytes);
+    }).on('error', () => response.writeHead(200, { 'Content-Type': file.type, ...file.encoding }).end(file.bytes));
     const up = http.request(forward(request, path), (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(response);
@@ -68,16 +68,17 @@ function inside(url, under) {
   return url.startsWith(under) ? `/${url.slice(under.length)}` : undefined;
 }
 
-function pageFile(dist, path) {
+function pageFile(dist, path, accepted) {
   let name = normalize(path).replace(/^(\.\.[/\\])+/, '').replace(/^\//, '');
   if (VIEW.test(path)) name = name.includes('/') ? 'deep.html' : 'index.html';
   const file = join(dist, name);
+  const packed = /\bbr\b/.test(accepted) && existsSync(`${file}.br`);
   try {
     if (!statSync(file).isFile()) return undefined;
   } catch {
     return undefined;
   }
-  return { type: TYPES[extname(file)] ?? 'application/octet-stream', bytes: readFileSync(file) };
+  return { type: TYPES[extname(file)] ?? 'application/octet-stream', bytes: readFileSync(packed ? `${file}.br` : file), encoding: packed ? { 'Content-Encoding': 'br' } : {} };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

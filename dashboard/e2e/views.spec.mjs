@@ -71,6 +71,12 @@ test('zoom, pan and next error work by keys on the timeline', async () => {
   const before = await left();
   await page.keyboard.press('d');
   await until(async () => (await left()) > before, 'panned');
+  await until(() => new URL(page.url()).searchParams.has('from'), 'the part is in the address');
+  const again = await open(chrome, new URL(page.url()).pathname + new URL(page.url()).search);
+  await again.page.getByRole('img', { name: /5 calls of 1 agents/ }).waitFor();
+  await until(async () => (await again.page.locator('.mini .shown').evaluate((element) => parseFloat(element.style.width))) < 99, 'a part from the address, not the whole');
+  assert.equal(new URL(again.page.url()).search, new URL(page.url()).search);
+  await again.close();
   await page.keyboard.press('0');
   await until(async () => (await shown()) === 100, 'the whole again');
   await page.keyboard.press('e');
@@ -184,3 +190,46 @@ test('settings last: theme, times, height of rows', async () => {
   await close();
 });
 
+
+test('the first screen costs at most 150 KB, and nothing comes from another host', async () => {
+  const context = await chrome.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  const sizes = [];
+  const elsewhere = [];
+  page.on('response', (response) => {
+    const { pathname, origin } = new URL(response.url());
+    if (origin !== new URL(MONITOR_URL).origin) elsewhere.push(response.url());
+    if (pathname === '/live' || pathname.startsWith('/assets/')) sizes.push(response.request().sizes().then(({ responseBodySize }) => ({ pathname, responseBodySize })));
+  });
+  await page.goto(`${MONITOR_URL}/live`);
+  await connected(page);
+  await page.waitForLoadState('networkidle');
+  const all = await Promise.all(sizes);
+  const sum = (part) => all.filter(part).reduce((total, { responseBodySize }) => total + responseBodySize, 0) / 1024;
+  // A worker's script is no response of the page's.
+  all.push(...await page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.includes('/worker-')).map(({ encodedBodySize }) => ({ pathname: '/worker.js', responseBodySize: encodedBodySize }))));
+  const first = sum(() => true);
+  const scripts = sum(({ pathname }) => pathname.endsWith('.js') && !pathname.includes('worker'));
+  console.log(`first screen ${first.toFixed(1)} KiB, scripts of the page itself ${scripts.toFixed(1)} KiB`);
+  assert.ok(all.some(({ pathname, responseBodySize }) => pathname === '/worker.js' && responseBodySize > 10_000) && all.length >= 7, 'page, styles, scripts, worker and fonts were counted');
+  assert.ok(first <= 150, `${first} KiB`);
+  assert.ok(scripts <= 80, `${scripts} KiB`);
+  assert.deepEqual(elsewhere, []);
+  await context.close();
+});
+
+test('times are those of the reader, whatever their zone', async () => {
+  const { id, call } = session();
+  await call('Bash', { command: unique('zone') }, { stdout: '', stderr: '', interrupted: false });
+  const clocks = [];
+  for (const [timezoneId, head] of [['Asia/Kathmandu', 'Time, UTC+5:45'], ['UTC', 'Time, UTC']]) {
+    const { page, close } = await open(chrome, `/live?q=session:${id.slice(0, 8)}`, { timezoneId });
+    await connected(page);
+    await page.getByText(head, { exact: true }).waitFor();
+    await until(async () => (await rows(page)).length > 0, 'the row');
+    const [hours, minutes] = (await page.locator('#events .row:not([hidden]) .t').first().innerText()).split(':').map(Number);
+    clocks.push(hours * 60 + minutes);
+    await close();
+  }
+  assert.equal((clocks[0] - clocks[1] + 1440) % 1440, 5 * 60 + 45);
+});

@@ -7,19 +7,19 @@ const at = (path: string) => new URL(path, 'http://127.0.0.1:8765');
 
 it('round-trips views, filters and selections', () => {
   const routes: Route[] = [
-    { view: 'live', filter: 'ns:hook,log tool:Bash is:error', event: 81234, session: '', tab: '', item: '' },
-    { view: 'live', filter: '', event: 0, session: '', tab: '', item: '' },
-    { view: 'timeline', filter: '', event: 7, session: 'c01b/d4', tab: '', item: '' },
-    { view: 'work', filter: '', event: 0, session: '', tab: 'files', item: '/home/a b/ü.rs' },
-    { view: 'timeline', filter: '', event: 0, session: 'c01b', tab: 'agents', item: '' },
-    { view: 'usage', filter: '', event: 0, session: '', tab: '', item: '' },
-    { view: 'system', filter: '', event: 0, session: '', tab: '', item: '' },
+    { view: 'live', filter: 'ns:hook,log tool:Bash is:error', event: 81234, session: '', tab: '', item: '', range: undefined },
+    { view: 'live', filter: '', event: 0, session: '', tab: '', item: '', range: undefined },
+    { view: 'timeline', filter: '', event: 7, session: 'c01b/d4', tab: '', item: '', range: undefined },
+    { view: 'work', filter: '', event: 0, session: '', tab: 'files', item: '/home/a b/ü.rs', range: undefined },
+    { view: 'timeline', filter: '', event: 0, session: 'c01b', tab: 'agents', item: '', range: { from: 1_700_000_000_000, to: 1_700_000_060_500 } },
+    { view: 'usage', filter: '', event: 0, session: '', tab: '', item: '', range: undefined },
+    { view: 'system', filter: '', event: 0, session: '', tab: '', item: '', range: undefined },
   ];
   for (const route of routes) expect(readRoute(at(writeRoute(route, at('/'))))).toEqual(route);
 });
 
 it('shows a range as from and to, and keeps the page\'s own parameters', () => {
-  const url = writeRoute({ view: 'live', filter: 'from:2026-11-20T14:00:00Z checkout', event: 0, session: '', tab: '', item: '' }, at('/?port=9000&x=1'));
+  const url = writeRoute({ view: 'live', filter: 'from:2026-11-20T14:00:00Z checkout', event: 0, session: '', tab: '', item: '', range: undefined }, at('/?port=9000&x=1'));
   expect(url).toBe('/live?port=9000&q=checkout&from=2026-11-20T14%3A00%3A00Z');
   expect(readRoute(at(url)).filter).toBe('from:2026-11-20T14:00:00Z checkout');
 });
@@ -33,4 +33,8 @@ it('reads the documented parameters', () => {
   expect([serverRoot(at('/?port=99999'), '/'), serverRoot(at('/?port=x'), '/')]).toEqual(['http://127.0.0.1:8765', 'http://127.0.0.1:8765']);
   expect([autoconnect(at('/')), autoconnect(at('/?autoconnect=true')), autoconnect(at('/?autoconnect=false'))]).toEqual([true, true, false]);
   expect([keep(at('/'), 262_144), keep(at('/?keep=1000000'), 262_144), keep(at('/?keep=5'), 262_144)]).toEqual([262_144, 1_048_576, 4096]);
+});
+
+it('takes no range that ends before it begins', () => {
+  for (const query of ['from=x&to=y', 'from=2026-01-02&to=2026-01-01', 'from=2026-01-01']) expect(readRoute(at(`/s/a?${query}`)).range).toBeUndefined();
 });

@@ -16,6 +16,8 @@ export interface Route {
   tab: string;
   /** What is chosen within a tab: a file's path. */
   item: string;
+  /** The shown part of time on Timeline and Usage, in milliseconds; undefined: all of it. */
+  range: { from: number; to: number } | undefined;
 }
 
 /** Parameters of the page itself, kept through every navigation. */
@@ -28,7 +30,7 @@ export function readRoute(url: URL, base: string = BASE): Route {
   let filter = parameters.get('q') ?? '';
   const namespaces = parameters.get('ns')?.split(',').filter((name) => name !== '') ?? [];
   for (const key of RANGE_KEYS) {
-    const value = parameters.get(key);
+    const value = viewOf(first) === 'live' ? parameters.get(key) : null;
     if (value) filter = withColumn(filter, key, [value]);
   }
   if (namespaces.length > 0) filter = withColumn(filter, 'ns', namespaces);
@@ -40,6 +42,7 @@ export function readRoute(url: URL, base: string = BASE): Route {
     session: first === 's' ? second : '',
     tab: first === 'work' ? second || 'todos' : (parameters.get('tab') ?? ''),
     item: parameters.get('f') ?? '',
+    range: first === 's' || first === 'usage' ? rangeOf(parameters.get('from'), parameters.get('to')) : undefined,
   };
 }
 
@@ -59,6 +62,10 @@ export function writeRoute(route: Route, current: URL, base: string = BASE): str
   }
   if (route.tab !== '' && (route.view === 'timeline' || route.view === 'system')) parameters.set('tab', route.tab);
   if (route.item !== '' && (route.view === 'timeline' || route.view === 'work')) parameters.set('f', route.item);
+  if (route.range && (route.view === 'timeline' || route.view === 'usage')) {
+    parameters.set('from', iso(route.range.from));
+    parameters.set('to', iso(route.range.to));
+  }
   if (route.event > 0) parameters.set('e', String(route.event));
   const query = parameters.toString();
   return under(base, pathOf(route)) + (query === '' ? '' : `?${query}`);
@@ -75,6 +82,15 @@ function pathOf(route: Route): string {
     case 'system':
       return `/${route.view}`;
   }
+}
+
+function rangeOf(from: string | null, to: string | null): Route['range'] {
+  const range = { from: Date.parse(from ?? ''), to: Date.parse(to ?? '') };
+  return range.to > range.from ? range : undefined;
+}
+
+function iso(at: number): string {
+  return new Date(Math.round(at)).toISOString();
 }
 
 function viewOf(first: string): View {

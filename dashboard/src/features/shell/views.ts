@@ -14,8 +14,8 @@ export function openView(view: View): void {
   app.narrowSessions = false;
   if (view === 'timeline' && app.route.session === '') {
     const first = app.sessions[0];
-    app.go({ view, session: first?.sessionId ?? '', tab: '', item: '', event: 0 });
+    app.go({ view, session: first?.sessionId ?? '', tab: '', item: '', range: undefined, event: 0 });
     return;
   }
-  app.go({ view, tab: view === 'work' ? 'todos' : '', item: '', event: view === app.route.view ? app.route.event : 0 });
+  app.go({ view, tab: view === 'work' ? 'todos' : '', item: '', range: undefined, event: view === app.route.view ? app.route.event : 0 });
 }
