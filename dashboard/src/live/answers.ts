@@ -5,7 +5,7 @@ import type { Engine } from './engine';
 import { exportList } from './export';
 import type { Answers, Ask, Detail } from './protocol';
 import { rowOfEvent } from './history';
-import { rowOf, type EventRow } from './rows';
+import { detailOf, rowOf, type EventRow } from './rows';
 import { reportSession } from './session-report';
 import { reportSpend } from './spend-report';
 import { loadChange, reportFiles, reportMemory } from './files-report';
@@ -15,6 +15,8 @@ const RELATED_MAX = 12;
 /** How far back related rows are looked for. */
 const RELATED_SCAN = 60_000;
 const OLDER_LISTS_MAX = 24;
+/** Calls of one tool in one session that may lie between a call's two halves. */
+const OTHER_HALF_SCAN = 400;
 
 export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof Answers]> {
   switch (ask.what) {
@@ -34,6 +36,8 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return reportSpend(engine.requests, ask.from, ask.to, ask.bins, ask.group, (id) => engine.sessions.get(id)?.project ?? '');
     case 'files':
       return reportFiles(engine.store);
+    case 'latest':
+      return (await engine.api.events({ namespace: ask.namespaces, limit: ask.limit })).events.map(rowOfEvent);
     case 'memory':
       return reportMemory(engine.store);
     case 'change':
@@ -70,12 +74,25 @@ async function detail(engine: Engine, seq: number): Promise<Detail | undefined> 
   const { store } = engine;
   const { ring } = store;
   const event = await eventOf(engine, seq);
+  if (!ring.has(seq)) return detailBeyond(engine, event);
   const row = rowOf(store, seq, engine.query.filter.raw) ?? rowOfEvent(event);
-  const peer = ring.has(seq) ? (ring.peers[ring.slot(seq)] ?? 0) : 0;
+  const peer = ring.peers[ring.slot(seq)] ?? 0;
   const other = peer > 0 ? await eventOf(engine, peer).catch(() => undefined) : undefined;
   const ended = peer > 0 && peer < seq;
-  const { same, around } = ring.has(seq) ? related(engine, seq) : { same: [], around: [] };
+  const { same, around } = related(engine, seq);
   return ended && other ? { row, event: other, end: event, same, around } : { row, event, end: other, same, around };
+}
+
+/** An event that is not in memory, or not yet: the other half of its call is asked for. */
+async function detailBeyond(engine: Engine, event: MonitorEvent): Promise<Detail> {
+  const isHalf = event.toolUseId !== '' && event.kind.startsWith('tool_call.') && event.kind !== 'tool_call.decided';
+  const started = event.kind === 'tool_call.started';
+  const place = started ? { after: event.seq } : { before: event.seq };
+  const page = isHalf ? await engine.api.events({ session: event.sessionId, tool: event.toolName, limit: OTHER_HALF_SCAN, ...place }).catch(() => undefined) : undefined;
+  const other = page?.events.find((candidate) => candidate.toolUseId === event.toolUseId && (candidate.kind === 'tool_call.started') !== started && candidate.kind.startsWith('tool_call.'));
+  const [first, end] = started ? [event, other] : other ? [other, event] : [event, undefined];
+  const row = rowOfEvent(first);
+  return { row: end ? { ...row, ...detailOf(row.detail, end.summary), tookMs: end.durationMs ?? end.time - first.time, state: rowOfEvent(end).state } : row, event: first, end, same: [], around: [] };
 }
 
 /** Runs of the same call in the session, newest first; and the agent's rows before and after. */

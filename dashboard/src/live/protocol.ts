@@ -128,6 +128,8 @@ export type Ask =
   | { what: 'tools'; from: number; to: number; session: string }
   | { what: 'spend'; from: number; to: number; bins: number; group: SpendGroup }
   | { what: 'files' }
+  /** The newest events of some namespaces, whatever this tab keeps. */
+  | { what: 'latest'; namespaces: string; limit: number }
   | { what: 'memory' }
   | { what: 'change'; seq: number }
   | { what: 'todos' }
@@ -146,6 +148,7 @@ export interface Answers {
   tools: ToolReport[];
   spend: SpendReport;
   files: FileReport[];
+  latest: EventRow[];
   memory: MemoryReport[];
   change: Change;
   todos: TodoReport[];
