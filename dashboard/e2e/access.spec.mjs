@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { browser, connected, emit, filter, hook, open, rows, sessionId, unique, until } from './support.mjs';
+import { browser, connected, emit, filter, hook, MONITOR_URL, open, rows, sessionId, unique, until } from './support.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let chrome;
@@ -95,6 +95,36 @@ test('the keyboard alone finds, opens and closes an event', async () => {
   await close();
 });
 
+for (const [state, path, word] of [['nobody answers', '/live?port=9', 'Connection Failed'], ['nobody asked to connect', '/live?autoconnect=false', 'Not connected']]) {
+  test(`axe finds no violation while ${state}`, async () => {
+    for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 844 }]) {
+      const { page, close } = await open(chrome, path, { viewport, bypassCSP: true });
+      await page.locator('.note').getByText(word).waitFor({ timeout: 20_000 });
+      assert.deepEqual(await violations(page), [], `at ${viewport.width}`);
+      await close();
+    }
+  });
+}
+
+test('rows keep their numbers, however the list is scrolled', async () => {
+  const word = unique('numbers');
+  for (let index = 0; index < 120; index += 1) await emit(`${word} ${index}`);
+  const { page, close } = await open(chrome, `/live?q=${word}`);
+  await connected(page);
+  await until(async () => Number(await page.locator('#events').getAttribute('aria-rowcount')) === 121, '120 rows and the heading');
+  const grid = page.locator('#events');
+  const height = await grid.evaluate((element) => element.scrollHeight - element.clientHeight);
+  for (let turn = 0; turn < 40; turn += 1) {
+    await grid.evaluate((element, top) => element.scrollTo(0, top), Math.round((((turn * 7919) % 1000) / 1000) * height));
+    await until(async () => {
+      const shown = await page.$$eval('#events .row:not([hidden])', (elements) => elements.map((element) => ({ index: Number(element.getAttribute('aria-rowindex')), text: element.textContent })));
+      // The heading is row 1, so the first event is row 2.
+      return shown.length > 5 && shown.every(({ index, text }) => text.includes(`${word} ${index - 2}`));
+    }, `the right numbers after turn ${turn}`);
+  }
+  await close();
+});
+
 test('a narrow screen shows sessions first and scrolls nowhere sideways', async () => {
   const { page, close } = await open(chrome, '/live', { viewport: { width: 320, height: 700 } });
   await page.waitForTimeout(800);
@@ -102,5 +132,11 @@ test('a narrow screen shows sessions first and scrolls nowhere sideways', async 
   await page.getByRole('navigation', { name: 'Views, narrow screen' }).getByText('Live').click();
   await page.locator('#events').waitFor();
   assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0);
+  for (const path of [`/s/${sessionId}`, `/s/${sessionId}?tab=transcript`, `/s/${sessionId}?tab=agents`, '/work/todos', '/work/files', '/work/memory', '/usage', '/system', '/system?tab=settings']) {
+    await page.goto(MONITOR_URL + path);
+    await connected(page);
+    await page.waitForLoadState('networkidle');
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, path);
+  }
   await close();
 });

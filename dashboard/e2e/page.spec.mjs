@@ -224,3 +224,27 @@ test('the page lives under whatever folder a proxy gives it', async (context) =>
     await close();
   }
 });
+
+test('restart after restart, the page has exactly what the server has', async () => {
+  const cycles = Number(process.env.RESTART_CYCLES ?? 3);
+  const word = unique('cycles');
+  const { page, close } = await open(chrome);
+  await connected(page);
+  await filter(page, word);
+  let sent = 0;
+  const say = () => emit(`${word} number ${sent}`).then(() => (sent += 1));
+  for (let cycle = 0; cycle < cycles; cycle += 1) {
+    await say();
+    await restart();
+    // The first ones fall into the time when the page has not come back.
+    await until(() => say().then(() => true, () => false), 'the server is back', 30_000);
+    for (let more = 0; more < 4; more += 1) await say();
+  }
+  await until(async () => (await page.locator('[data-test="matches"]').innerText()).startsWith(`${sent} rows`), `${sent} rows`, 30_000);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Control+e')]);
+  const file = JSON.parse(await readFile(await download.path(), 'utf8'));
+  const stored = (await events(`q=${word}&limit=5000`)).events.reverse();
+  assert.deepEqual(file.events.map(({ seq }) => seq), stored.map(({ seq }) => seq), 'nothing missing, nothing double, in order');
+  assert.equal(stored.length, sent);
+  await close();
+});
