@@ -1,130 +1,140 @@
 //! What never reaches the disk: keys, tokens and passwords are replaced before an event is stored or sent.
 //!
-//! Rules are the published shapes of widespread credentials, and values that stand behind a telling name. A value is
-//! replaced by `[redacted:<what>]`, so that a reader sees that something stood there. Source code that only speaks of
-//! passwords stays readable. False negatives remain possible; the store is encrypted besides.
+//! A value is replaced by `[redacted:<what>]`, so that a reader sees that something stood there. Source code that only
+//! speaks of passwords stays readable. False negatives remain possible; the store is encrypted besides.
+//!
+//! In linear time, whatever the text: one pass looks for how a match may begin, and the rules are tried there alone, on a
+//! window of fixed size, which grows only for a secret that is known to be one.
+
+mod fields;
+mod likeness;
+mod rules;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::Regex;
-use regex::bytes::{self, CaptureLocations};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde_json::Value;
 
-/// One shape: what stands before the secret, the secret itself, and what a match must be besides.
-struct Rule {
-    name: &'static str,
-    before: &'static str,
-    secret: &'static str,
-    is: Is,
-}
+use rules::{REACH, RULES, Rule};
 
-/// What tells a secret from a word of the same shape.
-#[derive(Clone, Copy)]
-enum Is {
-    /// The shape alone.
-    Enough,
-    /// Letters and digits: `sk-` begins names of CSS classes too.
-    Mixed,
-    /// Anything but a number: `docker run -u 1000:1000`.
-    NoNumber,
-    /// No expression, type or variable of source code.
-    NoCode,
-    /// In quotes: no placeholder and no sentence.
-    NoText,
-}
+/// How every replacement begins.
+const MARK: &str = "[redacted:";
 
-const fn shape(name: &'static str, secret: &'static str) -> Rule {
-    Rule { name, before: "", secret, is: Is::Enough }
-}
+/// How far a rule looks from where its match begins, in bytes.
+const WINDOW_BYTES: usize = 1024;
 
-/// Names that say that a secret follows. Any case, with or without `_` or `-`.
-macro_rules! named {
-    ($after:literal) => {
-        concat!(r"(?i:passwo?r?d|passphrase|secret|api[_-]?key|access[_-]?key|(?:access|auth|refresh|session|bearer)[_-]?token|private[_-]?key)", $after)
-    };
-}
+/// A window that ends inside of a secret grows by this factor.
+const WINDOW_GROWTH: usize = 8;
 
-/// In the order in which they are tried where several fit.
-const RULES: &[Rule] = &[
-    shape("anthropic-key", r"sk-ant-[A-Za-z0-9_-]{16,}"),
-    Rule { is: Is::Mixed, ..shape("api-key", r"\bsk-[A-Za-z0-9_-]{20,}") },
-    shape("aws-key-id", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    shape("github-token", r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-    shape("gitlab-token", r"\bglpat-[A-Za-z0-9_-]{16,}"),
-    shape("slack-token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
-    shape("google-key", r"\bAIza[0-9A-Za-z_-]{35}"),
-    Rule { is: Is::Mixed, ..shape("npm-token", r"\bnpm_[A-Za-z0-9]{30,}") },
-    shape("pypi-token", r"\bpypi-AgEI[A-Za-z0-9_-]{20,}"),
-    Rule { is: Is::Mixed, ..shape("huggingface-token", r"\bhf_[A-Za-z0-9]{20,}") },
-    shape("stripe-key", r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-    shape("jwt", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    shape("private-key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)"),
-    Rule {
-        name: "authorization",
-        before: r#"(?i:authorization)\\*["']?\s*[:=]\s*\\*["']?(?i:basic|token|apikey)\s+"#,
-        secret: r"[A-Za-z0-9._~+/=-]{8,}",
-        is: Is::Enough,
-    },
-    Rule { name: "bearer-token", before: r"(?i:bearer)\s+", secret: r"[A-Za-z0-9._~+/=-]{16,}", is: Is::Mixed },
-    Rule { name: "password-in-url", before: r"://[^\s/:@]*:", secret: r"[^\s/@]{3,}@", is: Is::Enough },
-    Rule {
-        name: "token-in-url",
-        before: r"[?&](?i:token|key|sig|signature|code)=",
-        secret: r"[A-Za-z0-9._~%+/=-]{16,}",
-        is: Is::Mixed,
-    },
-    Rule {
-        name: "password",
-        before: r#"\s(?:-u|--user)[\s=]["']?[A-Za-z0-9._@-]+:"#,
-        secret: r#"[^\s"':]{4,}"#,
-        is: Is::NoNumber,
-    },
-    Rule {
-        name: "secret",
-        before: named!(r#"\\*["']?\s*(?:=>|:=|={1,3}|:)\s*\\*["']"#),
-        secret: r#"[^"'`\n]{4,}"#,
-        is: Is::NoText,
-    },
-    Rule {
-        name: "secret",
-        before: named!(r#"\\*["']?\s*(?:=>|:=|={1,3}|:)\s*"#),
-        secret: r#"[^\s"'`,;&(){}\[\]<>$|=]{6,}=*"#,
-        is: Is::NoCode,
-    },
-    Rule {
-        name: "secret",
-        before: r"\s--(?i:password|passwd|passphrase|token|secret|api-key|auth-token)\s+",
-        secret: r#"[^\s"'`$<{-][^\s"'`]{5,}"#,
-        is: Is::NoCode,
-    },
-    Rule {
-        name: "secret",
-        before: r#"\b[A-Z][A-Z0-9_]*(?:TOKEN|PASS|CREDENTIALS)["']?=["']?"#,
-        secret: r#"[^\s"'`,;&(){}\[\]<>$|=]{8,}=*"#,
-        is: Is::NoNumber,
-    },
-];
-
-/// What a text must have in any case for a rule to fit, in lower case: literals alone, which is many times faster to
-/// look for than the rules. Most texts end here.
-const SUSPECT: &str = r"sk-|akia|asia|gh[pousr]_|github_pat_|glpat-|xox|aiza|npm_|pypi-|hf_|k_live_|k_test_|eyj|private key|authorization|bearer|://|\?token|&token|key=|sig=|signature=|code=| -u|--user|passw|passp|pass=|pass.=|secret|api_key|api-key|apikey|access_key|access-key|accesskey|token|private_key|private-key|privatekey|credentials";
-
-static SUSPECTS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SUSPECT).ok());
-
-/// All rules in one expression; the secret of rule `n` is group `n + 1`.
-///
-/// Over bytes, which is faster: what surrounds a secret is ASCII, so that no match ends inside of a character.
-static ALL: LazyLock<Option<bytes::Regex>> = LazyLock::new(|| {
-    let rules: Vec<String> = RULES.iter().map(|rule| format!("{}({})", rule.before, rule.secret)).collect();
-    bytes::RegexBuilder::new(&rules.join("|")).unicode(false).build().ok()
-});
+/// Shorter texts hold no secret.
+const TEXT_BYTES_MIN: usize = 8;
 
 /// The shortest key of an object that can be a credential itself, in bytes.
 const KEY_BYTES_MIN: usize = 16;
 
+/// All rules, ready to search.
+///
+/// Over bytes, which is faster: what surrounds a secret is ASCII, so that no match ends inside of a character.
+struct Search {
+    /// How a match of any rule begins. Most texts hold none.
+    near: Regex,
+    /// Which rules fit where one begins.
+    fitting: RegexSet,
+    /// The same one by one; the secret is the group of the name.
+    rules: Vec<(&'static Rule, Regex)>,
+}
+
+static SEARCH: LazyLock<Option<Search>> = LazyLock::new(Search::new);
+
+impl Search {
+    fn new() -> Option<Search> {
+        let rules = || RULES.iter().flat_map(|rules| rules.iter());
+        let near: Vec<String> = rules().map(|rule| rules::whole(rule.near)).collect();
+        let expressions: Vec<String> = rules()
+            .map(|rule| rules::whole(&format!(r"\A{}{}(?P<secret>{})", rule.left, rule.before, rule.secret)))
+            .collect();
+        let compiled = rules()
+            .zip(&expressions)
+            .map(|(rule, expression)| Some((rule, RegexBuilder::new(expression).unicode(false).build().ok()?)));
+        Some(Search {
+            near: RegexBuilder::new(&near.join("|")).unicode(false).build().ok()?,
+            fitting: RegexSetBuilder::new(&expressions).unicode(false).build().ok()?,
+            rules: compiled.collect::<Option<_>>()?,
+        })
+    }
+
+    /// The rule that fits a match which begins at `at`, and where its secret stands.
+    fn secret_at(&self, text: &str, at: usize) -> Option<(&'static Rule, Range<usize>)> {
+        let window = Window::new(text, at, WINDOW_BYTES);
+        if !self.fitting.is_match(&window.bytes) {
+            return None;
+        }
+        self.fitting.matches(&window.bytes).into_iter().find_map(|number| {
+            let (rule, expression) = self.rules.get(number)?;
+            let secret = window.secret(expression)?;
+            let kept = rule.kept(text, &secret)?;
+            if !rule.is.holds(text, kept.start, kept.end) {
+                return None;
+            }
+            let (mut bytes, mut secret, mut end) = (WINDOW_BYTES, secret, window.end);
+            while secret.end == end && end < text.len() {
+                bytes *= WINDOW_GROWTH;
+                let wider = Window::new(text, at, bytes);
+                end = wider.end;
+                secret = wider.secret(expression)?;
+            }
+            Some((*rule, rule.kept(text, &secret)?))
+        })
+    }
+}
+
+/// A part of a text in which a match begins at the second byte.
+struct Window<'a> {
+    bytes: Cow<'a, [u8]>,
+    /// Where the first byte stands, or would.
+    start: Option<usize>,
+    end: usize,
+}
+
+impl<'a> Window<'a> {
+    fn new(text: &'a str, at: usize, bytes: usize) -> Window<'a> {
+        let mut end = text.len().min(at.saturating_add(bytes));
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let start = at.checked_sub(1);
+        let bytes = match start {
+            Some(start) => Cow::Borrowed(&text.as_bytes()[start..end]),
+            // A text begins like a line.
+            None => Cow::Owned([b"\n", &text.as_bytes()[..end]].concat()),
+        };
+        Window { bytes, start, end }
+    }
+
+    fn secret(&self, expression: &Regex) -> Option<Range<usize>> {
+        let found = expression.captures(&self.bytes)?.name("secret")?.range();
+        let place = |at: usize| self.start.map_or(at.wrapping_sub(1), |start| start + at);
+        Some(place(found.start)..place(found.end))
+    }
+}
+
+impl Rule {
+    /// The secret without what belongs to what follows: the backslash before an escaped quote, the @ of a URL.
+    fn kept(&self, text: &str, secret: &Range<usize>) -> Option<Range<usize>> {
+        let end = if self.name == "password-in-url" { '@' } else { '\\' };
+        let kept = text.get(secret.clone())?.trim_end_matches(end);
+        Some(secret.start..secret.start + kept.len())
+    }
+}
+
 /// Replaces credentials in every string of `value`, object keys included. Returns whether anything was replaced.
 pub fn value(value: &mut Value) -> bool {
+    fields::value(value) | texts_in(value)
+}
+
+fn texts_in(value: &mut Value) -> bool {
     match value {
         Value::String(text) => match self::text(text) {
             Cow::Owned(redacted) => {
@@ -133,12 +143,9 @@ pub fn value(value: &mut Value) -> bool {
             }
             Cow::Borrowed(_) => false,
         },
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| self::value(item) | any),
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| texts_in(item) | any),
         Value::Object(fields) => {
-            let mut any = false;
-            for (key, field) in fields.iter_mut() {
-                any |= self::value(field) | named_secret(key, field);
-            }
+            let mut any = fields.values_mut().fold(false, |any, field| texts_in(field) | any);
             if fields.keys().any(|key| key.len() >= KEY_BYTES_MIN && matches!(self::text(key), Cow::Owned(_))) {
                 let old = std::mem::take(fields);
                 fields.extend(old.into_iter().map(|(key, field)| (self::text(&key).into_owned(), field)));
@@ -152,26 +159,23 @@ pub fn value(value: &mut Value) -> bool {
 
 /// Replaces credentials in `text`.
 pub fn text(text: &str) -> Cow<'_, str> {
-    if text.len() < 8 || !SUSPECTS.as_ref().is_none_or(|suspects| suspects.is_match(&text.to_ascii_lowercase())) {
-        return Cow::Borrowed(text);
-    }
-    let Some(all) = ALL.as_ref() else { return Cow::Borrowed(text) };
-    let mut places = all.capture_locations();
+    let Some(search) = SEARCH.as_ref().filter(|_| text.len() >= TEXT_BYTES_MIN) else { return Cow::Borrowed(text) };
     let mut redacted = String::new();
-    let (mut copied, mut at) = (0, 0);
-    while at < text.len() && all.captures_read_at(&mut places, text.as_bytes(), at).is_some() {
-        let Some((rule, start, end)) = secret_in(text, &places) else { break };
-        if rule.is.holds(text, start, end) {
-            redacted.push_str(&text[copied..start]);
-            redacted.push_str("[redacted:");
+    let (mut copied, mut from) = (0, 0);
+    while let Some(near) = search.near.find_at(text.as_bytes(), from) {
+        let begins =
+            REACH.iter().find(|(near_by, _)| near.as_bytes() == near_by.as_bytes()).map_or(&[0][..], |(_, back)| back);
+        let begins = begins.iter().filter_map(|back| near.start().checked_sub(*back)).filter(|at| *at >= copied);
+        if let Some((rule, secret)) = begins.filter_map(|at| search.secret_at(text, at)).next() {
+            redacted.push_str(&text[copied..secret.start]);
+            redacted.push_str(MARK);
             redacted.push_str(rule.name);
             redacted.push(']');
-            copied = end;
-            at = end;
+            copied = secret.end;
+            from = secret.end;
         } else {
-            // Another rule may fit inside; but always onwards.
-            let step = text[start..].chars().next().map_or(1, char::len_utf8);
-            at = if start > at { start } else { start + step };
+            // Another match may begin inside of this one.
+            from = near.start() + 1;
         }
     }
     if copied == 0 {
@@ -179,131 +183,6 @@ pub fn text(text: &str) -> Cow<'_, str> {
     }
     redacted.push_str(&text[copied..]);
     Cow::Owned(redacted)
-}
-
-/// The rule that matched, and where its secret stands.
-fn secret_in(text: &str, places: &CaptureLocations) -> Option<(&'static Rule, usize, usize)> {
-    let (rule, (start, end)) = (1..).zip(RULES).find_map(|(group, rule)| Some((rule, places.get(group)?)))?;
-    // The backslash before an escaped quote, and the @ of a URL, belong to what follows.
-    let kept = text.get(start..end)?.trim_end_matches(if rule.name == "password-in-url" { '@' } else { '\\' });
-    Some((rule, start, start + kept.len()))
-}
-
-impl Is {
-    fn holds(self, text: &str, start: usize, end: usize) -> bool {
-        let secret = &text[start..end];
-        if secret.starts_with("[redacted") {
-            return false;
-        }
-        match self {
-            Is::Enough => !secret.is_empty(),
-            Is::Mixed => {
-                secret.bytes().any(|byte| byte.is_ascii_digit())
-                    && secret.bytes().any(|byte| byte.is_ascii_alphabetic())
-            }
-            Is::NoNumber => !secret.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_')),
-            Is::NoCode => !is_placeholder(secret) && !is_code(text, start, end),
-            Is::NoText => secret.len() >= 4 && !is_placeholder(secret) && !secret.contains(char::is_whitespace),
-        }
-    }
-}
-
-/// Words that stand where a secret would: types, and what documentation writes.
-fn is_placeholder(secret: &str) -> bool {
-    const WORDS: [&str; 24] = [
-        "string",
-        "number",
-        "boolean",
-        "option",
-        "optional",
-        "required",
-        "undefined",
-        "unknown",
-        "default",
-        "password",
-        "passwd",
-        "passphrase",
-        "secret",
-        "token",
-        "hidden",
-        "redacted",
-        "example",
-        "changed",
-        "missing",
-        "invalid",
-        "object",
-        "promise",
-        "stdin",
-        "bearer",
-    ];
-    let word = secret.trim_end_matches([':', '.', '?', '!', '\\']).to_ascii_lowercase();
-    WORDS.contains(&word.as_str())
-        || secret.starts_with(['$', '{', '<', '%'])
-        || secret.chars().all(|letter| matches!(letter, '*' | '.' | 'x' | 'X' | '•' | '-'))
-}
-
-/// Whether an unquoted value reads as source code: a call, a path, a field, a type, a variable.
-fn is_code(text: &str, start: usize, end: usize) -> bool {
-    let value = &text[start..end];
-    let next = text[end..].chars().next();
-    if matches!(next, Some('(' | '<' | '[')) || value.contains("::") {
-        return true;
-    }
-    if ["/", "./", "../", "~/", "*", "!", "-", "+"].iter().any(|begin| value.starts_with(begin)) {
-        return true;
-    }
-    let value = value.trim_end_matches(['.', ':', '?', '!']);
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    if value.contains('.') && value.split(['.', '?', '!']).filter(|name| !name.is_empty()).all(is_name) {
-        return true;
-    }
-    if !is_name(value) {
-        return false;
-    }
-    let lower = value.to_ascii_lowercase();
-    let speaks_of_it =
-        ["passw", "secret", "token", "_key", "apikey", "credential"].iter().any(|word| lower.contains(word));
-    // In a shell `NAME=value;` is a value; `name = value;` and `{ name: value }` are variables.
-    let spaced = text[..start].ends_with([' ', ':']);
-    let after = text[end..].trim_start_matches(' ').chars().next();
-    speaks_of_it || (spaced && matches!(after, Some(',' | ';' | ')' | '}' | ']' | '=' | '&' | '|')))
-}
-
-/// A field whose very name says that its string is a secret, such as `"password": "hunter22"`.
-fn named_secret(key: &str, field: &mut Value) -> bool {
-    const NAMES: [&str; 18] = [
-        "password",
-        "passwd",
-        "passphrase",
-        "secret",
-        "clientsecret",
-        "secretkey",
-        "secretaccesskey",
-        "awssecretaccesskey",
-        "apikey",
-        "xapikey",
-        "accesstoken",
-        "authtoken",
-        "refreshtoken",
-        "sessiontoken",
-        "bearertoken",
-        "idtoken",
-        "privatekey",
-        "authorization",
-    ];
-    let Value::String(secret) = field else { return false };
-    if key.len() > 32 || secret.is_empty() || secret.starts_with("[redacted:") {
-        return false;
-    }
-    let name: String =
-        key.chars().filter(|letter| !matches!(letter, '_' | '-')).map(|letter| letter.to_ascii_lowercase()).collect();
-    // A sentence, a reference or a placeholder is none.
-    let is_text = secret.contains(' ') && name != "authorization" && name != "passphrase";
-    if !NAMES.contains(&name.as_str()) || is_text || is_placeholder(secret) {
-        return false;
-    }
-    *field = Value::String("[redacted:secret]".to_owned());
-    true
 }
 
 #[cfg(test)]
@@ -343,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_known_shape_is_replaced_and_nothing_around_it() {
-        assert!(SUSPECTS.is_some() && ALL.is_some());
+        assert!(SEARCH.is_some(), "every rule is an expression");
         for [head, tail] in SECRETS {
             let shape = format!("before {head}{tail} after");
             let redacted = text(&shape);

@@ -6,4 +6,5 @@ mod hostile;
 mod monitor;
 mod performance;
 mod recordings;
+mod redact;
 mod states;
