@@ -1,6 +1,7 @@
 //! What hooks write reaches the history, in order, with its own time, whether or not a monitor runs.
 
 use std::io::Write;
+use std::process::Stdio;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -118,4 +119,21 @@ fn a_file_that_was_written_is_in_no_event_and_can_be_asked_for() {
     assert_eq!(event["data"]["tool_input"]["content"]["bytes"], body.len());
     let content = monitor.get(&format!("/api/v1/events/{}/content", event["seq"]));
     assert_eq!(content["data"]["tool_input"]["content"], body.as_str());
+}
+
+#[test]
+fn a_hook_in_debug_mode_logs_its_times_and_prints_nothing() {
+    let home = Home::new();
+    let mut command = home.program(&["hook", "--port", "8799"]);
+    command.env("CLAUDE_MPM_HOOK_DEBUG", "true");
+    let mut hook = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    hook.stdin.take().unwrap().write_all(br#"{"hook_event_name":"Stop","session_id":"a secret"}"#).unwrap();
+    let ended = hook.wait_with_output().unwrap();
+    assert!(ended.status.success() && ended.stdout.is_empty() && ended.stderr.is_empty());
+    let log = std::fs::read_to_string(home.path().join(".claude-mpm/logs/hook-8799.log")).unwrap();
+    assert!(log.contains(" ms: input ") && log.trim_end().ends_with("in the spool"), "{log}");
+    assert!(!log.contains("a secret"), "{log}");
+
+    home.hook(8798, b"{}");
+    assert!(!home.path().join(".claude-mpm/logs/hook-8798.log").exists(), "nobody asked");
 }

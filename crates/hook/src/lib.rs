@@ -9,11 +9,12 @@
 //! * [`run`]: the whole of it
 //! * `place.rs`: which spool, from the arguments and the environment; no file is read to find out
 //! * `input.rs`: stdin, up to a size and until a deadline
-//! * [`spool`]: the append
+//! * [`spool`]: the append; `timing.rs`: how long it took, for who asks
 
 mod input;
 mod place;
 pub mod spool;
+mod timing;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
@@ -22,6 +23,7 @@ use std::time::{Duration, SystemTime};
 use event::frame::{self, Stamp};
 
 pub use place::Place;
+use timing::Timing;
 
 /// How long to wait for the end of stdin; what has come by then is kept. Claude Code writes it at once.
 const INPUT_DEADLINE: Duration = Duration::from_secs(2);
@@ -36,12 +38,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &dyn Fn(&
 }
 
 fn record(time_ns: u64, arguments: &[OsString], environment: &dyn Fn(&str) -> Option<OsString>) {
+    let mut timing = Timing::start();
     let input = input::read(INPUT_DEADLINE);
+    timing.input_read();
     let Some(place) = Place::find(arguments, environment) else { return };
     let mut frame = input.frame;
     let parent_pid = std::os::unix::process::parent_id();
     frame::seal(&mut frame, Stamp { time_ns, parent_pid, is_cut: input.is_cut, is_late: input.is_late });
-    if spool::append(&place.dir, place.cap_bytes, &frame).is_err() {
+    let appended = spool::append(&place.dir, place.cap_bytes, &frame);
+    if appended.is_err() {
         spool::give_up(&place.dir);
     }
+    let outcome = appended.map_or_else(|error| format!("given up: {error}"), |_| "in the spool".to_owned());
+    timing.tell(&place.dir, environment, frame.len(), &outcome);
 }
