@@ -31,6 +31,9 @@ const WINDOW_GROWTH: usize = 8;
 /// Shorter texts hold no secret.
 const TEXT_BYTES_MIN: usize = 8;
 
+/// In a shorter text, to look for where a match may begin is as fast as to look whether it is worth it.
+const SUSPECT_BYTES_MIN: usize = 512;
+
 /// The shortest key of an object that can be a credential itself, in bytes.
 const KEY_BYTES_MIN: usize = 16;
 
@@ -38,7 +41,9 @@ const KEY_BYTES_MIN: usize = 16;
 ///
 /// Over bytes, which is faster: what surrounds a secret is ASCII, so that no match ends inside of a character.
 struct Search {
-    /// How a match of any rule begins. Most texts hold none.
+    /// What no text with a secret is without. Most texts are.
+    suspects: Vec<Regex>,
+    /// How a match of any rule begins.
     near: Regex,
     /// Which rules fit where one begins.
     fitting: RegexSet,
@@ -58,11 +63,21 @@ impl Search {
         let compiled = rules()
             .zip(&expressions)
             .map(|(rule, expression)| Some((rule, RegexBuilder::new(expression).unicode(false).build().ok()?)));
+        let suspects = rules::SUSPECTS.iter().map(|list| RegexBuilder::new(list).unicode(false).build().ok());
         Some(Search {
+            suspects: suspects.collect::<Option<_>>()?,
             near: RegexBuilder::new(&near.join("|")).unicode(false).build().ok()?,
             fitting: RegexSetBuilder::new(&expressions).unicode(false).build().ok()?,
             rules: compiled.collect::<Option<_>>()?,
         })
+    }
+
+    fn is_suspect(&self, text: &str) -> bool {
+        if text.len() < SUSPECT_BYTES_MIN {
+            return true;
+        }
+        let lower = text.to_ascii_lowercase();
+        self.suspects.iter().any(|suspects| suspects.is_match(lower.as_bytes()))
     }
 
     /// The rule that fits a match which begins at `at`, and where its secret stands.
@@ -160,6 +175,9 @@ fn texts_in(value: &mut Value) -> bool {
 /// Replaces credentials in `text`.
 pub fn text(text: &str) -> Cow<'_, str> {
     let Some(search) = SEARCH.as_ref().filter(|_| text.len() >= TEXT_BYTES_MIN) else { return Cow::Borrowed(text) };
+    if !search.is_suspect(text) {
+        return Cow::Borrowed(text);
+    }
     let mut redacted = String::new();
     let (mut copied, mut from) = (0, 0);
     while let Some(near) = search.near.find_at(text.as_bytes(), from) {

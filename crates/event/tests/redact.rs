@@ -10,7 +10,9 @@ use event::redact;
 use serde_json::Value;
 
 /// Shapes that nothing but their surroundings tells from a word, or that would take harmless text with them.
-const KNOWN_TO_PASS: [&str; 8] = [
+const KNOWN_TO_PASS: [&str; 9] = [
+    // It names a key and opens nothing.
+    "twilio key id",
     "crates.io token",
     "discord bot token",
     "sudo from echo",
@@ -186,7 +188,7 @@ fn performance_of_redaction() {
         let bytes: usize = sample.iter().map(|text| text.len()).sum();
         let mut rounds = Vec::new();
         let mut changed = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..25 {
             let started = Instant::now();
             changed = sample
                 .iter()

@@ -58,6 +58,14 @@ pub(super) fn whole(expression: &str) -> String {
     PARTS.iter().fold(expression.to_owned(), |whole, (name, part)| whole.replace(name, part))
 }
 
+/// What a text must have in any case for a rule to fit, in lower case. Literals alone, and few for each list: three lists
+/// are faster to look for than one, and twice as fast as where a match may begin. Most texts end here.
+pub(super) const SUSPECTS: [&str; 3] = [
+    r"hvr\.|hvs\.|identified|jdbc:|k_live_|k_test_|lin_api_|login|mariadb|mysql|npm_|ntn_|pass|pmak-|pplx-|private-lines|pul-|pypi-|redis-cli|response=|rubygems_|salt|sbp_|secret|sig=|signature=|token|webhooks/|whsec_|xai-|xapp-|ya29\.",
+    r"sk-|xox|eyj|hf_|r8_|:aa|://|key|shp|dp\.|pwd|psk|sg\.| -u| -b|0q~|1q~|2q~|3q~|4q~|5q~|6q~|7q~|8q~|9q~",
+    r"--cr|--us|_pat_|_v1_|aiza|akia|asia|atlasv1|auth|bearer|code=|cookie|credentials|dapi|dckr_|figd_|gho_|ghp_|ghr_|ghs_|ghu_|glagent-|glcbt-|gldt-|glft-|glimt-|gloas-|glpat-|glptt-|glrt-|glsa_|glsoat-|gocspx-|gsk_|hooks\.slack|hvb\.",
+];
+
 /// Where a match begins before what tells it, as far back as this many bytes.
 pub(super) const REACH: [(&str, &[usize]); 3] = [(":AA", &[10, 9, 8]), ("Q~", &[4]), (".atlasv1.", &[14])];
 
@@ -91,7 +99,7 @@ const KEYS: &[Rule] = &[
     key("vendor-token", Is::Enough, r"r8_[A-Za-z0-9]", r"r8_[A-Za-z0-9]{37}\b"),
     key("vendor-token", Is::Enough, r"AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{50,}"),
     key("vendor-token", Is::Enough, r":AA", r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
-    key("vendor-token", Is::Enough, r"key-[a-f0-9]{4}|SK[a-f0-9]{4}", r"(?:key-|SK)[a-f0-9]{32}\b"),
+    key("vendor-token", Is::Enough, r"key-[a-f0-9]{4}", r"key-[a-f0-9]{32}\b"),
     key("vendor-token", Is::Enough, r"Q~", r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}"),
     key("vendor-token", Is::Enough, r"dp\.[spc]", r"dp\.(?:st|pt|ct|sa)\.(?:[a-z0-9_-]+\.)?[A-Za-z0-9]{40,}"),
     key("vendor-token", Is::Enough, r"pul-[a-f0-9]", r"pul-[a-f0-9]{40}"),
