@@ -88,7 +88,7 @@ impl Search {
         }
         self.fitting.matches(&window.bytes).into_iter().find_map(|number| {
             let (rule, expression) = self.rules.get(number)?;
-            let secret = window.secret(expression)?;
+            let secret = window.secret(rule, expression)?;
             let kept = rule.kept(text, &secret)?;
             if !rule.is.holds(text, kept.start, kept.end) {
                 return None;
@@ -98,7 +98,7 @@ impl Search {
                 bytes *= WINDOW_GROWTH;
                 let wider = Window::new(text, at, bytes);
                 end = wider.end;
-                secret = wider.secret(expression)?;
+                secret = wider.secret(rule, expression)?;
             }
             Some((*rule, rule.kept(text, &secret)?))
         })
@@ -128,8 +128,13 @@ impl<'a> Window<'a> {
         Window { bytes, start, end }
     }
 
-    fn secret(&self, expression: &Regex) -> Option<Range<usize>> {
-        let found = expression.captures(&self.bytes)?.name("secret")?.range();
+    fn secret(&self, rule: &Rule, expression: &Regex) -> Option<Range<usize>> {
+        let found = if rule.before.is_empty() {
+            // Without groups, which takes a fraction of the time.
+            1..expression.find(&self.bytes)?.end()
+        } else {
+            expression.captures(&self.bytes)?.name("secret")?.range()
+        };
         let place = |at: usize| self.start.map_or(at.wrapping_sub(1), |start| start + at);
         Some(place(found.start)..place(found.end))
     }
@@ -284,6 +289,9 @@ mod tests {
             "bearer authentication-scheme-of-the-server",
             "PRIMARY_KEY=created_at MAX_TOKENS=100000000",
             "password_hash = bcrypt::hash(password)",
+            "pub const ERROR_INVALID_TOKEN: WIN32_ERROR = 315u32; pub trait SigningKey: PublicKeyData { }",
+            "pub Authorization: WINBIO_PRESENCE_0, let psk = ClientExtensions { } SigningKey::choose_scheme",
+            "authorization = base64.decodebytes(authorization)",
             "All 12 tests passed: the api_key: required field is checked",
         ] {
             assert_eq!(text(plain), plain);

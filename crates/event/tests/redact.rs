@@ -109,6 +109,7 @@ fn a_secret_is_found_by_the_name_of_its_field_in_whatever_form_name_and_value_st
 #[test]
 fn no_text_takes_longer_than_its_length_allows() {
     const BYTES: usize = 1 << 20;
+    const LONGEST: Duration = Duration::from_secs(10);
     for part in [
         "sk-",
         "http ",
@@ -135,7 +136,7 @@ fn no_text_takes_longer_than_its_length_allows() {
         let started = Instant::now();
         let redacted = redact::text(&text);
         let took = started.elapsed();
-        assert!(took < Duration::from_secs(20), "{part:?} took {took:?}");
+        assert!(took < LONGEST, "{part:?} took {took:?}");
         if let Cow::Owned(redacted) = redacted {
             assert!(redacted.contains("[redacted:"));
         }

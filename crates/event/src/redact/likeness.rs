@@ -7,6 +7,8 @@ pub(super) enum Is {
     Enough,
     /// Letters and digits: `sk-` begins names of CSS classes too.
     Mixed,
+    /// Letters and digits, and no code.
+    Key,
     /// Letters and digits, or many letters.
     MixedOrLong,
     /// More than a small word: `Basic dXNlcg`, not `basic knowledge`.
@@ -33,6 +35,7 @@ impl Is {
         match self {
             Is::Enough => true,
             Is::Mixed => is_mixed(secret) && !is_placeholder(secret),
+            Is::Key => is_mixed(secret) && !is_placeholder(secret) && !is_code(text, start, end),
             Is::MixedOrLong => {
                 let long = secret.len() >= LETTERS_MIN && secret.bytes().all(|byte| byte.is_ascii_alphabetic());
                 (long || is_mixed(secret)) && !is_placeholder(secret)
@@ -117,7 +120,7 @@ pub(super) fn is_placeholder(secret: &str) -> bool {
 fn is_code(text: &str, start: usize, end: usize) -> bool {
     let value = &text[start..end];
     let next = text[end..].chars().next();
-    if matches!(next, Some('(' | '<' | '[')) || value.contains("::") {
+    if matches!(next, Some('(' | '<' | '[')) || value.contains("::") || value.starts_with(':') {
         return true;
     }
     if ["/", "./", "../", "~/", "*", "!", "-", "+", ".*", "[^", "(?"].iter().any(|begin| value.starts_with(begin)) {
@@ -126,6 +129,15 @@ fn is_code(text: &str, start: usize, end: usize) -> bool {
     let value = value.trim_end_matches(['.', ':', '?', '!']);
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     if value.contains('.') && value.split(['.', '?', '!']).filter(|name| !name.is_empty()).all(is_name) {
+        return true;
+    }
+    // In a shell `NAME=value;` is a value; `name = value;` and `{ name: value }` are variables.
+    let spaced = text[..start].ends_with([' ', ':']);
+    let after = text[end..].trim_start_matches(' ').chars().next();
+    let goes_on = matches!(after, Some(',' | ';' | ')' | '{' | '}' | ']' | '=' | '&' | '|'));
+    // `ERROR_INVALID_TOKEN: WIN32_ERROR = 315`
+    let constant = value.contains('_') && value.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
+    if constant && spaced && goes_on {
         return true;
     }
     if !is_name(value) {
@@ -143,8 +155,5 @@ fn is_code(text: &str, start: usize, end: usize) -> bool {
     let lower = value.to_ascii_lowercase();
     let speaks_of_it =
         ["passw", "secret", "token", "_key", "apikey", "credential"].iter().any(|word| lower.contains(word));
-    // In a shell `NAME=value;` is a value; `name = value;` and `{ name: value }` are variables.
-    let spaced = text[..start].ends_with([' ', ':']);
-    let after = text[end..].trim_start_matches(' ').chars().next();
-    speaks_of_it || (spaced && matches!(after, Some(',' | ';' | ')' | '}' | ']' | '=' | '&' | '|')))
+    speaks_of_it || (spaced && goes_on)
 }

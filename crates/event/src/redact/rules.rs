@@ -114,7 +114,7 @@ const KEYS: &[Rule] = &[
     ),
     rule("webhook", Is::Enough, ANY, r"com/api/webhooks/", r"com/api/webhooks/[0-9]+/", r"[A-Za-z0-9_-]{30,}"),
     rule("anthropic-key", Is::Enough, ANY, r"sk-ant-", "", r"sk-ant-[A-Za-z0-9_-]{16,}"),
-    key("api-key", Is::Mixed, r"sk-[A-Za-z0-9_-]{8}", r"sk-[A-Za-z0-9_-]{20,}"),
+    key("api-key", Is::Mixed, r"sk-[A-Za-z0-9_-]{20}", r"sk-[A-Za-z_-]{0,80}[0-9][A-Za-z0-9_-]*"),
     key("aws-key-id", Is::Enough, r"AKIA|ASIA", r"(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     key(
         "github-token",
@@ -166,7 +166,7 @@ const TEXTS: &[Rule] = &[
     ),
     rule(
         "authorization",
-        Is::Mixed,
+        Is::Key,
         EDGE,
         r"(?i:authorization){NEAR_IS}",
         r#"(?i:authorization)\\*["']?\s*[:=]\s*\\*["']?"#,
@@ -183,7 +183,7 @@ const TEXTS: &[Rule] = &[
     rule("bearer-token", Is::Mixed, ANY, r"(?i:bearer)\s", r"(?i:bearer)\s+", r"[A-Za-z0-9._~+/=-]{16,}"),
     rule(
         "header",
-        Is::Mixed,
+        Is::Key,
         r"[A-Za-z-]",
         r"(?i:-token){NEAR_IS}",
         r#"(?i:-token)\\*["']?\s*:\s*\\*["']?"#,
@@ -241,7 +241,7 @@ const NAMED: &[Rule] = &[
     ),
     rule("secret", Is::Mixed, NAME, r#"PASS["']?="#, r#"PASS["']?=["']?"#, r"{BARE}{4,}"),
     rule("secret", Is::Mixed, ANY, r"(?i:token){NEAR_IS}", r#"(?i:token){IS}["']"#, r#"[^\s"'`\\]{16,}"#),
-    rule("secret", Is::Mixed, EDGE, r"(?i:token)\s*[:=]", r"(?i:token)\s*[:=]\s*", r"[A-Za-z0-9._~+/-]{20,}"),
+    rule("secret", Is::Key, EDGE, r"(?i:token)\s*[:=]", r"(?i:token)\s*[:=]\s*", r"[A-Za-z0-9._~+/-]{20,}"),
     rule(
         "secret",
         Is::Mixed,
@@ -298,7 +298,7 @@ const NAMED: &[Rule] = &[
         r"[;?&]\s*(?i:pwd)\s*=",
         r#"[^\s;&"'/][^\s;&"']{3,}"#,
     ),
-    rule("secret", Is::NoPlaceholder, EDGE, r"psk\s*[=:]", r#"psk\s*[=:]\s*["']?"#, r#"[^\s"']{8,}"#),
+    rule("secret", Is::Key, EDGE, r"psk\s*[=:]", r#"psk\s*[=:]\s*["']?"#, r#"[^\s"']{8,}"#),
     rule("secret", Is::NoPlaceholder, EDGE, r"login\s", r"login\s+[^\s/]+\s+password\s+", r#"[^\s"']{4,}"#),
     rule(
         "secret",
