@@ -337,7 +337,7 @@ plain("known hosts fingerprint", "SHA256:" + body(43, B64) + " ada@host (ED25519
 plain("css classes", ".sk-loading-spinner-container-large, .sk-fading-circle-animation { color: red }")
 plain("stripe publishable key", "pk_test_placeholder is public", tier="should")
 plain("minified javascript", "function a(b,c){return b.token===c.token?b:{token:c,key:b.key}}")
-plain("snake word after npm", "npm_config_registry=https://packages.example npm_package_name=x")
+plain("snake word after npm", "npm_config_registry=https://registry.npmjs.org npm_package_name=x")
 plain("rust path", "use tokio_rustls::rustls::pki_types::PrivateKeyDer;")
 plain("hex colour", "--token-color: #ff00aa; --secret-bg: #00112233")
 plain("kubernetes pod", "pod/secret-manager-7d9f8b6c5d-x2x4z 1/1 Running")
