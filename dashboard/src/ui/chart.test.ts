@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { area, polyline, roundUp, stackedBars } from './chart';
 
 it('rounds a ceiling up to a number that reads well', () => {
-  expect([0, 0.03, 1, 1.1, 7, 23, 412, 999].map(roundUp)).toEqual([1, 0.05, 1, 2, 10, 25, 500, 1000]);
+  expect([0, 0.03, 1, 1.1, 7, 23, 412, 999].map(roundUp)).toEqual([1, 0.03, 1, 1.5, 8, 25, 500, 1000]);
 });
 
 it('stacks bars without gaps, and gives the smallest a pixel', () => {

@@ -6,11 +6,13 @@ export interface Series {
   values: readonly (number | undefined)[];
 }
 
-/** The next round number at or above: 1, 2, 2.5 or 5 times a power of ten. */
+const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
+
+/** The next round number at or above. */
 export function roundUp(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 2.5, 5, 10].find((step) => step * power >= value * 0.999) ?? 10) * power;
+  return (STEPS.find((step) => step * power >= value * 0.999) ?? 10) * power;
 }
 
 /** Bars of each series on top of those before it. */

@@ -1,5 +1,6 @@
 // Paints an agent's lane: the model's answers as ticks, calls as bars, waits hatched, delegations as elbows.
 import type { Span } from '../../live/session-report';
+import { drawDense, isDense } from './draw-dense';
 import { LABEL_PX, type Sheet } from './picture';
 import { visible, type Shape } from './shapes';
 import { ROW_PX, type Track } from './tracks';
@@ -36,6 +37,11 @@ function drawCalls(sheet: Sheet, track: LaneTrack, shape: Shape): void {
   const { picture, context } = sheet;
   const { lane } = track;
   const { first, last } = visible(shape, picture.from, picture.to);
+  if (isDense(sheet, last - first)) {
+    drawDense(sheet, lane, shape, first, last, track.spansTop, ROW_PX, BAR_PX);
+    frameSelected(sheet, track, shape);
+    return;
+  }
   const painted = new Float64Array(lane.rowCount).fill(-Infinity);
   const later: number[] = [];
   context.font = '11px "AH Mono", monospace';
@@ -61,6 +67,13 @@ function drawCalls(sheet: Sheet, track: LaneTrack, shape: Shape): void {
     lastFailed = to;
     frame(sheet, span, from, to, track.spansTop + (lane.rows[index] ?? 0) * ROW_PX);
   }
+}
+
+function frameSelected(sheet: Sheet, track: LaneTrack, shape: Shape): void {
+  if (sheet.picture.selected === 0) return;
+  const index = track.lane.spans.findIndex((span) => span.seq === sheet.picture.selected);
+  const span = track.lane.spans[index];
+  if (span) frame(sheet, span, sheet.shownX(shape.starts[index] ?? 0), sheet.shownX(shape.ends[index] ?? 0), track.spansTop + (track.lane.rows[index] ?? 0) * ROW_PX);
 }
 
 function paint(sheet: Sheet, span: Span, from: number, to: number, y: number): void {

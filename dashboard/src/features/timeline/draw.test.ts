@@ -1,6 +1,7 @@
 // Proves that a timeline of any length is painted in a bounded number of strokes, and that nothing important hides.
 import { expect, it } from 'vitest';
 import type { SessionReport, Span } from '../../live/session-report';
+import { pixelsOf } from './draw-dense';
 import { drawLane } from './draw-lane';
 import { criticalPath, lanesOf, TimeAxis } from './layout';
 import { LABEL_PX, Sheet, type Picture } from './picture';
@@ -70,4 +71,11 @@ it('does not call waiting for a person work', () => {
 it('stacks items of the plan that were worked on at once', () => {
   const item = (startedAt: number, doneAt: number) => ({ content: '', status: 'completed' as const, startedAt, doneAt });
   expect(planRows([item(1, 10), item(5, 20), item(10, 12), item(0, 0)], 30)).toEqual({ rows: [0, 1, 0, -1], count: 2 });
+});
+
+it('keeps failures on top where many calls share a pixel', () => {
+  const [lane] = lanesOf([span(1, 0, 4), span(2, 4, 8, { error: true }), span(3, 8, 12), span(4, 30, 40)], 50);
+  const shape = lane && shapeOf(lane, new TimeAxis([], [], 50, Infinity, 0), 50);
+  const rows = lane && shape && pixelsOf(lane, shape, 0, 4, 6, 0, 0.1, undefined);
+  expect(rows?.map((row) => [...row])).toEqual([[1, 3, 0, 3, 3, 0]]);
 });

@@ -28,6 +28,7 @@ export type Color = (name: string) => string;
 /** A canvas and the scale of one painting. */
 export class Sheet {
   readonly scale: number;
+  #filled = '';
 
   constructor(readonly context: CanvasRenderingContext2D, readonly picture: Picture, readonly width: number, readonly height: number, readonly color: Color) {
     this.scale = (width - LABEL_PX) / Math.max(1, picture.to - picture.from);
@@ -43,7 +44,10 @@ export class Sheet {
     return LABEL_PX + (shown - this.picture.from) * this.scale;
   }
 
+  /** Telling a canvas its colour again costs more than most bars do. */
   fill(name: string): void {
+    if (name === this.#filled) return;
+    this.#filled = name;
     this.context.fillStyle = this.color(name);
   }
 
@@ -64,6 +68,7 @@ export class Sheet {
     this.context.clip();
     paint();
     this.context.restore();
+    this.#filled = '';
   }
 
   hatch(x: number, y: number, width: number, height: number, name: string): void {
