@@ -79,6 +79,8 @@ test('zoom, pan and next error work by keys on the timeline', async () => {
   await again.close();
   await page.keyboard.press('0');
   await until(async () => (await shown()) === 100, 'the whole again');
+  await page.keyboard.press('.');
+  await until(async () => /^Bash, step 0, .*, main$/.test(await page.locator('p[role="status"].vh').innerText()), 'the first call is said');
   await page.keyboard.press('e');
   await page.getByRole('complementary', { name: 'Event details' }).getByText('Failed:').waitFor();
   assert.deepEqual(problems, []);

@@ -43,6 +43,8 @@ export class App {
   narrow = $state(false);
   narrowSessions = $state(true);
   toasts = $state.raw<readonly Toast[]>([]);
+  /** For those who listen: what a key has just brought up where there is no focus to follow. */
+  said = $state('');
   loaded = $state(false);
   /** The server came back as another version than the one this page is from. */
   newer = $state('');
