@@ -1,5 +1,6 @@
 // Answers the page's questions that are not rows: one event in full, reports, exports.
 import { decodeEvent, parseJson } from '../contract/decode';
+import { parseMetrics } from '../contract/metrics';
 import type { MonitorEvent } from '../contract/types';
 import type { Engine } from './engine';
 import { exportList } from './export';
@@ -28,6 +29,8 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return engine.api.content(ask.seq);
     case 'health':
       return engine.api.health();
+    case 'metrics':
+      return parseMetrics(await engine.api.text('/metrics'));
     case 'stats':
       return engine.api.stats(ask.minutes);
     case 'tools':

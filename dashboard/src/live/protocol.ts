@@ -1,4 +1,5 @@
 // What the page and its worker say to each other.
+import type { Sample } from '../contract/metrics';
 import type { Change, Health, MonitorEvent, Session, Stats } from '../contract/types';
 import type { Link } from './connection';
 import type { Context } from './requests';
@@ -125,6 +126,8 @@ export type Ask =
   | { what: 'content'; seq: number }
   | { what: 'health' }
   | { what: 'stats'; minutes: number }
+  /** What the server counts of itself; empty when it does not say. */
+  | { what: 'metrics' }
   | { what: 'tools'; from: number; to: number; session: string }
   | { what: 'spend'; from: number; to: number; bins: number; group: SpendGroup }
   | { what: 'files' }
@@ -145,6 +148,7 @@ export interface Answers {
   content: string;
   health: Health;
   stats: Stats;
+  metrics: Sample[];
   tools: ToolReport[];
   spend: SpendReport;
   files: FileReport[];
