@@ -176,6 +176,46 @@ test('C offers each way to copy, X takes rows like the selected one out, and I l
   await close();
 });
 
+test('a session that needs a person is told to one who looks elsewhere, once, and only when they asked for it', async () => {
+  const waiting = session();
+  const [first, second] = [unique('first'), unique('second')];
+  await waiting.send('SessionStart', { source: 'startup' });
+  const { page, close } = await open(chrome, 'about:blank', {}, '');
+  await page.addInitScript(() => {
+    globalThis.notes = [];
+    globalThis.Notification = class {
+      static permission = 'granted';
+      constructor(title, { body }) { globalThis.notes.push(`${title}: ${body}`); }
+      close() {}
+    };
+    Object.defineProperty(document, 'hidden', { get: () => true });
+  });
+  const notes = () => page.evaluate(() => globalThis.notes);
+  const ask = async (command) => {
+    const call = { tool_name: 'Bash', tool_use_id: unique('toolu_'), tool_input: { command } };
+    await waiting.send('PreToolUse', call);
+    await waiting.send('PermissionRequest', call);
+    return () => waiting.send('PostToolUse', { ...call, tool_response: { stdout: '', stderr: '', interrupted: false } });
+  };
+  await page.goto(`${MONITOR_URL}/live`);
+  await connected(page);
+  const answered = await ask(first);
+  await page.getByRole('link', { name: new RegExp(first) }).waitFor();
+  assert.deepEqual(await notes(), [], 'nobody asked for them');
+  await page.evaluate(() => localStorage.setItem('notify', 'on'));
+  await page.reload();
+  await page.getByRole('link', { name: new RegExp(first) }).waitFor();
+  await answered();
+  await page.getByRole('link', { name: new RegExp(first) }).waitFor({ state: 'detached' });
+  const began = Date.now();
+  await ask(second);
+  await until(async () => (await notes()).length > 0, 'a notification');
+  console.log(`notified ${Date.now() - began} ms after the hook was sent`);
+  await page.getByRole('link', { name: new RegExp(second) }).waitFor();
+  assert.deepEqual((await notes()).map((note) => note.replace(/^.*?: /, '')), [`Asks: Bash: ${second}`]);
+  await close();
+});
+
 test('settings last: theme, times, height of rows', async () => {
   const { page, problems, close } = await open(chrome, '/system?tab=settings');
   await connected(page);

@@ -14,14 +14,18 @@ export async function allowNotifications(): Promise<void> {
 export function watchNeeds(): void {
   /** Sessions that were told, with since when they wait. */
   const told = new Map<string, number>();
+  /** What waited already when the page was opened is on it; that is no news. */
+  let opening = true;
   $effect(() => {
+    if (!app.loaded) return;
+    const first = opening;
+    opening = false;
     for (const session of app.sessions) {
       if (session.state !== 'need') {
         told.delete(session.sessionId);
         continue;
       }
       if (told.get(session.sessionId) === session.stateSince) continue;
-      const first = told.size === 0 && !app.loaded;
       told.set(session.sessionId, session.stateSince);
       if (!first && settings.notify && document.hidden && 'Notification' in window && Notification.permission === 'granted') {
         const note = new Notification(`${session.title || session.project} needs you`, { body: doing(session), tag: session.sessionId });
