@@ -71,6 +71,8 @@ export interface Summary {
   problems: string[];
   /** Cost that the clients reported in the last hour; undefined when none did. */
   hourUsd: number | undefined;
+  /** The same since midnight of this browser's day; undefined when the tab does not hold the whole day. */
+  todayUsd: number | undefined;
   /** The last hour is not wholly in this tab. */
   hourPartial: boolean;
   contexts: Record<string, Context>;

@@ -33,6 +33,7 @@ export function summarize(engine: Engine, searching: boolean): Summary {
     const [kind = '', event = ''] = store.events.name(id).split(' ');
     return count > 0 ? [{ event, kind, count }] : [];
   });
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
   const loading = sync.holes.filter((hole) => !hole.lost);
   return {
     type: 'summary',
@@ -57,6 +58,7 @@ export function summarize(engine: Engine, searching: boolean): Summary {
     behindMs: engine.behindMs,
     problems: engine.problems,
     hourUsd: engine.requests.costSince(now - HOUR),
+    todayUsd: oldest <= midnight || (sync.atBeginning && !(ring.count === ring.capacity)) ? engine.requests.costSince(midnight) : undefined,
     hourPartial: oldest > now - HOUR && !sync.atBeginning,
     contexts: engine.requests.contexts(),
     tapes: tapes.letters(),
