@@ -93,7 +93,7 @@ export function decodeEvent(value: unknown): MonitorEvent | undefined {
     event: name(value['event']),
     sessionId: name(value['session_id']),
     agentId: name(value['agent_id']),
-    agentType: name(value['agent_type']),
+    agentType: name(value['agent_type']) || (kind.startsWith('api_request.') ? sideThread(value['data']) : ''),
     toolName: name(value['tool_name']),
     toolUseId: name(value['tool_use_id']),
     promptId: name(value['prompt_id']),
@@ -198,13 +198,20 @@ function decodeUsage(value: unknown): Usage | undefined {
 /** Threads of a session that are not its main one; a source that nobody names is taken for the main one. */
 const SIDE_THREADS = /^(agent|subagent|auxiliary)/;
 
+/** The agent that a request was for, as far as telemetry names it: it knows no agent ids. Empty for the main thread. */
+function sideThread(data: unknown): string {
+  const { 'agent.name': called, agent_type: type, query_source: source } = object(data);
+  const thread = text(source);
+  return name(called) || name(type) || name(/^agent:[^:]*:(.+)$/.exec(thread)?.[1]) || (SIDE_THREADS.test(thread) ? 'subagent' : '');
+}
+
 /** What an `api_request.finished` says about spending; `undefined` for any other event. */
 export function decodeRequest(event: MonitorEvent): ApiRequest | undefined {
   if (event.kind !== 'api_request.finished') return undefined;
   const data = object(event.data);
   return {
     seq: event.seq, time: event.time, sessionId: event.sessionId,
-    agent: event.agentType || name(data['agent.name']) || name(data['agent_type']) || (/^agent:[^:]*:(.+)$/.exec(text(data['query_source']))?.[1] ?? ''),
+    agent: event.agentType,
     main: event.agentId === '' && !SIDE_THREADS.test(text(data['query_source'])),
     model: name(data['model']) || 'unknown',
     input: count(data['input_tokens']), output: count(data['output_tokens']), cacheRead: count(data['cache_read_tokens']), cacheCreation: count(data['cache_creation_tokens']),

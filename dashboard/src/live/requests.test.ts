@@ -41,3 +41,15 @@ it('takes the context from the last request of the main thread since the last co
   requests.add(made({ time: 30, cacheRead: 300_000 }));
   expect(requests.contexts()['s']).toMatchObject({ tokens: 300_030, window: 1_000_000 });
 });
+
+it('names the agent that a request was for, and takes no agent for the main thread', () => {
+  const agentOf = (data: Record<string, string>) => {
+    const event = decodeEvent({ ...request, data });
+    const decoded = event && decodeRequest(event);
+    return [event?.agentType, decoded?.agent, decoded?.main];
+  };
+  expect(agentOf({ query_source: 'main' })).toEqual(['', '', true]);
+  expect(agentOf({ query_source: 'agent:builtin:Explore' })).toEqual(['Explore', 'Explore', false]);
+  expect(agentOf({ query_source: 'subagent', 'agent.name': 'qa' })).toEqual(['qa', 'qa', false]);
+  expect(agentOf({ query_source: 'auxiliary' })).toEqual(['subagent', 'subagent', false]);
+});
