@@ -37,7 +37,8 @@ impl Server {
     /// Starts a monitor in this home; port 0 for any free one.
     pub(crate) fn monitor(home: &TempDir, port: u16) -> Result<Server> {
         let port = if port == 0 { free_port()? } else { port };
-        let command = command(home.path(), &["monitor", "start", "--foreground", "--port", &port.to_string()])?;
+        let command =
+            command(home.path(), &["monitor", "start", "--foreground", "--no-dashboard", "--port", &port.to_string()])?;
         Server::start(command, port)
     }
 

@@ -1,6 +1,13 @@
 //! Every command and flag.
 
+mod monitor;
+
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use monitor::{
+    LauncherOptions, ListArgs, ListenOptions, MonitorArgs, MonitorCommand, PortArgs, RestartArgs, StartArgs,
+    StatusArgs, StopArgs,
+};
 
 use crate::settings::Settings;
 
@@ -42,88 +49,6 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         arguments: Vec<std::ffi::OsString>,
     },
-}
-
-#[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct MonitorArgs {
-    #[command(subcommand)]
-    pub(crate) command: Option<MonitorCommand>,
-    #[command(flatten)]
-    pub(crate) options: LauncherOptions,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum MonitorCommand {
-    /// Start the monitor in this terminal until Ctrl-C
-    Start(StartArgs),
-    /// Stop a running monitor, or all of yours
-    Stop(StopArgs),
-    /// Say which monitors of yours run
-    Status(StatusArgs),
-    /// Make the hash of a password on stdin, for monitoring.admin.password_hash
-    HashPassword,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct LauncherOptions {
-    /// The port to use, exactly [default: 8765]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: Option<u16>,
-    /// Do not open a browser
-    #[arg(long)]
-    pub(crate) no_browser: bool,
-    #[command(flatten)]
-    pub(crate) listen: ListenOptions,
-}
-
-/// Where a monitor listens, and how.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ListenOptions {
-    /// The host to listen on [default: localhost]
-    #[arg(long)]
-    pub(crate) host: Option<String>,
-    /// Listen beyond this machine without a token
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// Speak TLS with this certificate chain (PEM)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_cert: Option<std::path::PathBuf>,
-    /// The private key of the certificate (PEM)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_key: Option<std::path::PathBuf>,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct StartArgs {
-    /// The port to use, exactly; 0 for any free one [default: 8765]
-    #[arg(long)]
-    pub(crate) port: Option<u16>,
-    /// Stay in this terminal
-    #[arg(long, required = true)]
-    pub(crate) foreground: bool,
-    #[command(flatten)]
-    pub(crate) listen: ListenOptions,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct StopArgs {
-    /// The port of the monitor to stop [default: all of yours]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: Option<u16>,
-    /// End it at once, without waiting for its clients; what is acknowledged is on disk all the same
-    #[arg(long)]
-    pub(crate) force: bool,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct StatusArgs {
-    /// Also say who has each port from 8765 to 8785
-    #[arg(long)]
-    pub(crate) show_ports: bool,
-    /// Answer in JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Args, Clone, Debug)]

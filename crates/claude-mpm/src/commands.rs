@@ -5,7 +5,11 @@ pub(crate) mod emit;
 pub(crate) mod hash_password;
 pub(crate) mod hooks;
 pub(crate) mod launcher;
+pub(crate) mod list;
+pub(crate) mod port;
+pub(crate) mod restart;
 pub(crate) mod serve;
+pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 
@@ -17,7 +21,10 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Monitor(monitor) => match monitor.command {
             None => launcher::run(&monitor.options),
-            Some(MonitorCommand::Start(options)) => serve::run(&options),
+            Some(MonitorCommand::Start(options)) => start::run(&options),
+            Some(MonitorCommand::Restart(options)) => restart::run(&options),
+            Some(MonitorCommand::Port(options)) => port::run(&options),
+            Some(MonitorCommand::List(options)) => list::run(&options),
             Some(MonitorCommand::Stop(options)) => stop::run(&options),
             Some(MonitorCommand::Status(options)) => status::run(&options),
             Some(MonitorCommand::HashPassword) => hash_password::run(),

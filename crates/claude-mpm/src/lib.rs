@@ -26,6 +26,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs `claude-mpm`.
 pub fn run() -> ExitCode {
+    if is_background() {
+        return finish(commands::serve::detached());
+    }
     match cli::Cli::try_parse() {
         Ok(cli) => finish(commands::run(cli.command)),
         Err(error) => usage(&error),
@@ -34,10 +37,18 @@ pub fn run() -> ExitCode {
 
 /// Runs `claude-mpm-monitor`.
 pub fn run_launcher() -> ExitCode {
+    if is_background() {
+        return finish(commands::serve::detached());
+    }
     match cli::LauncherCli::try_parse() {
         Ok(cli) => finish(commands::launcher::run(&cli.options)),
         Err(error) => usage(&error),
     }
+}
+
+/// Whether this process was started by another of this program, to run in the background.
+fn is_background() -> bool {
+    std::env::args_os().nth(1).is_some_and(|first| first == daemon::spawn::WORD)
 }
 
 fn finish(done: Result<(), report::Failure>) -> ExitCode {

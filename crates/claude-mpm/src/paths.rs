@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::report::Failure;
 
 /// The user's folder of this program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Home(PathBuf);
 
 impl Home {
@@ -31,14 +33,19 @@ impl Home {
         &self.0
     }
 
-    /// The folder of all monitors, one folder for each port.
+    /// The folder of all monitors, one folder for each.
     pub(crate) fn monitors(&self) -> PathBuf {
         self.0.join("monitor")
     }
 
-    /// The folder of one monitor: its store, its lock, what runs.
-    pub(crate) fn monitor(&self, port: u16) -> PathBuf {
-        self.monitors().join(port.to_string())
+    /// The folder of one monitor, called by its name or else its port: its store, its lock, what runs.
+    pub(crate) fn state(&self, name: Option<&str>, port: u16) -> PathBuf {
+        self.monitors().join(name.map_or_else(|| port.to_string(), str::to_owned))
+    }
+
+    /// The folder of logs.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.0.join("logs")
     }
 
     /// The spool that the hooks of a port write to.

@@ -1,12 +1,14 @@
 //! What people read: plain lines on stdout, and errors in three lines on stderr.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// A failure as a person reads it: printed whole, or as Error, Reason, Suggestion.
 #[derive(Debug)]
 pub(crate) struct Failure {
     text: String,
+    /// Whether somebody else has the port, which two documents tell of in different words.
+    about_port: bool,
     /// The exit code: 1 failed, 2 wrong usage, 3 not running.
     pub(crate) code: u8,
 }
@@ -14,17 +16,28 @@ pub(crate) struct Failure {
 impl Failure {
     /// A text that a document prints, word for word.
     pub(crate) fn printed(text: impl Into<String>) -> Failure {
-        Failure { text: text.into(), code: 1 }
+        Failure { text: text.into(), about_port: false, code: 1 }
     }
 
     /// The three lines.
     pub(crate) fn new(error: impl fmt::Display, reason: impl fmt::Display, suggestion: impl fmt::Display) -> Failure {
-        Failure { text: format!("Error: {error}\nReason: {reason}\nSuggestion: {suggestion}"), code: 1 }
+        Failure::printed(format!("Error: {error}\nReason: {reason}\nSuggestion: {suggestion}"))
     }
 
     /// Nothing more to say than the exit code does.
     pub(crate) fn silent(code: u8) -> Failure {
-        Failure { text: String::new(), code }
+        Failure { text: String::new(), about_port: false, code }
+    }
+
+    /// Whether it says that somebody else has the port.
+    pub(crate) fn is_about_port(&self) -> bool {
+        self.about_port
+    }
+
+    /// The same failure, marked as saying that somebody else has the port.
+    pub(crate) fn about_port(mut self) -> Failure {
+        self.about_port = true;
+        self
     }
 
     /// The same failure with another exit code.
@@ -40,10 +53,28 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Whether colours are wanted, as far as the environment says.
+pub(crate) fn may_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var("TERM").map_or(true, |terminal| terminal != "dumb")
+}
+
+/// `1 client`, `2 clients`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// Prints one line. A reader that has gone away (`| head`) is no error.
 pub(crate) fn line(text: impl fmt::Display) {
     let mut stdout = std::io::stdout().lock();
+    let text = text.to_string();
+    let text = if stdout.is_terminal() && may_colour() { coloured(&text) } else { text };
     let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// The marks in colour: what is well, what is not, what is taken.
+fn coloured(text: &str) -> String {
+    text.replace('✓', "\u{1b}[32m✓\u{1b}[0m").replace('✗', "\u{1b}[31m✗\u{1b}[0m").replace('•', "\u{1b}[33m•\u{1b}[0m")
 }
 
 /// Says something beside the output, such as what a person is asked.
@@ -54,7 +85,15 @@ pub(crate) fn aside(text: &str) {
 
 /// Prints a failure.
 pub(crate) fn failure(failure: &Failure) {
-    if !failure.text.is_empty() {
-        let _ = writeln!(std::io::stderr(), "{}", failure.text);
+    if failure.text.is_empty() {
+        return;
     }
+    let mut stderr = std::io::stderr().lock();
+    let is_coloured = stderr.is_terminal() && may_colour();
+    let text = if is_coloured {
+        failure.text.replacen("Error:", "\u{1b}[31mError:\u{1b}[0m", 1)
+    } else {
+        failure.text.clone()
+    };
+    let _ = writeln!(stderr, "{text}");
 }

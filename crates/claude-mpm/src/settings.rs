@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use server::Network;
 
+use crate::daemon::holder;
 use crate::paths::Home;
 use crate::report::Failure;
 
@@ -42,6 +43,8 @@ pub(crate) struct Monitoring {
     pub(crate) privacy: Privacy,
     pub(crate) tls: Tls,
     pub(crate) admin: Option<Admin>,
+    /// Names of scripts that may be ended to get a port.
+    pub(crate) reclaim: Option<Vec<String>>,
 }
 
 /// `monitoring.websocket:`
@@ -155,7 +158,7 @@ pub(crate) enum AdminMode {
 
 /// The keys that mean something, as a tree of dotted names. `monitoring.enabled` says whether `claude-mpm` starts a monitor
 /// beside an agent; the commands of this program that start one do so whatever it says.
-const KNOWN: [&str; 27] = [
+const KNOWN: [&str; 28] = [
     "enabled",
     "port",
     "host",
@@ -183,6 +186,7 @@ const KNOWN: [&str; 27] = [
     "admin.password_hash",
     "admin.mode",
     "admin.read_only",
+    "reclaim",
 ];
 
 impl Default for WebSocket {
@@ -279,6 +283,12 @@ impl Settings {
             )
         })?;
         Ok(Settings { file, monitoring, unknown })
+    }
+
+    /// The names of scripts that may be ended to get a port.
+    pub(crate) fn reclaimed(&self) -> Vec<String> {
+        let documented = || holder::RECLAIMED.iter().map(|name| (*name).to_owned()).collect();
+        self.monitoring.reclaim.clone().unwrap_or_else(documented)
     }
 
     /// Certificate and key for TLS: the flags', else the file's. `None` where neither says anything.

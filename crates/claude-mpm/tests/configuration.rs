@@ -63,9 +63,9 @@ fn the_port_is_the_flags_then_the_environments_then_the_files() {
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (in_file, in_environment) = (free(), free());
     write(&home, &format!("monitoring:\n  port: {in_file}\n"));
-    let monitor = Monitor::start(home.program(&["monitor", "start", "--foreground"]));
+    let monitor = Monitor::start(home.program(&["monitor", "start", "--foreground", "--no-dashboard"]));
     assert_eq!(monitor.port, in_file);
-    let mut command = home.program(&["monitor", "start", "--foreground"]);
+    let mut command = home.program(&["monitor", "start", "--foreground", "--no-dashboard"]);
     command.env("CLAUDE_MPM_SOCKETIO_PORT", in_environment.to_string());
     assert_eq!(Monitor::start(command).port, in_environment);
 }

@@ -37,12 +37,19 @@ impl Home {
 
     /// Starts a monitor on any free port.
     pub(crate) fn monitor(&self) -> Monitor {
-        Monitor::start(self.program(&["monitor", "start", "--foreground", "--port", "0"]))
+        Monitor::start(self.program(&["monitor", "start", "--foreground", "--no-dashboard", "--port", "0"]))
     }
 
     /// Starts a monitor on a port that an earlier one had.
     pub(crate) fn monitor_on(&self, port: u16) -> Monitor {
-        Monitor::start(self.program(&["monitor", "start", "--foreground", "--port", &port.to_string()]))
+        Monitor::start(self.program(&[
+            "monitor",
+            "start",
+            "--foreground",
+            "--no-dashboard",
+            "--port",
+            &port.to_string(),
+        ]))
     }
 
     /// Runs the hook with this on stdin, and waits for its end.

@@ -47,6 +47,8 @@ pub(crate) struct App {
     pub(crate) websocket_clients: AtomicU64,
     /// Clients of Server-Sent Events now.
     pub(crate) streams: AtomicU64,
+    /// The clients of both.
+    pub(crate) roster: live::roster::Roster,
     /// Bytes in each spool of the configuration that are not stored yet.
     pub(crate) spool_backlogs: Vec<AtomicU64>,
     /// Tasks that serve one client or one event, waited for at shutdown.
@@ -84,6 +86,7 @@ impl App {
             requests: AtomicU64::new(0),
             websocket_clients: AtomicU64::new(0),
             streams: AtomicU64::new(0),
+            roster: live::roster::Roster::default(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
         })

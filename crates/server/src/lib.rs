@@ -25,11 +25,13 @@ mod recorder;
 mod router;
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use api::health::SERVICE;
@@ -40,6 +42,7 @@ pub use config::{
 use hub::Hub;
 use listener::Served;
 pub use live::admin::hash_password;
+pub use live::roster::Connected;
 use recorder::Recorder;
 
 /// How long the recorder may take to commit what it was told before a shutdown goes on without it.
@@ -51,12 +54,16 @@ pub struct Server {
     app: Arc<App>,
     tasks: JoinSet<()>,
     recorder: std::thread::JoinHandle<()>,
+    /// Ends the second port alone.
+    second: CancellationToken,
 }
 
 /// A port that is taken, and not served yet: whoever starts a server may have asked for any free one, and needs to know
 /// which it got before folders can be named.
 pub struct Bound {
     listeners: Vec<TcpListener>,
+    /// Those of a second port, if there is one.
+    second: Vec<TcpListener>,
     host: String,
     port: u16,
 }
@@ -65,13 +72,40 @@ impl Bound {
     /// Takes a port on `host`; `localhost` takes it on both loopback addresses, 0 takes any free one.
     pub async fn new(host: &str, port: u16) -> Result<Bound, StartError> {
         let listeners = listener::bind(host, port).await?;
-        let port = listeners.first().and_then(|first| first.local_addr().ok()).map_or(port, |address| address.port());
-        Ok(Bound { listeners, host: host.to_owned(), port })
+        let port = listener::port(&listeners).unwrap_or(port);
+        Ok(Bound { listeners, second: Vec::new(), host: host.to_owned(), port })
+    }
+
+    /// Goes on with sockets that another process listened on: connections that wait in them are served, none is refused.
+    pub fn taken_over(host: &str, sockets: Vec<OwnedFd>) -> std::io::Result<Bound> {
+        let listeners = listener::adopt(sockets)?;
+        let port = listener::port(&listeners).ok_or(std::io::ErrorKind::NotConnected)?;
+        Ok(Bound { listeners, second: Vec::new(), host: host.to_owned(), port })
+    }
+
+    /// Takes a second port, on which the same is served; returns which.
+    pub async fn take_second(&mut self, port: u16) -> Result<u16, StartError> {
+        self.second = listener::bind(&self.host, port).await?;
+        Ok(listener::port(&self.second).unwrap_or(port))
+    }
+
+    /// Goes on with another process's sockets as the second port; returns which that is.
+    pub fn take_over_second(&mut self, sockets: Vec<OwnedFd>) -> std::io::Result<u16> {
+        self.second = listener::adopt(sockets)?;
+        listener::port(&self.second).ok_or_else(|| std::io::ErrorKind::NotConnected.into())
     }
 
     /// The port it took.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The sockets themselves, the first port's and the second's, for a process that will go on with them.
+    pub fn sockets(&self) -> std::io::Result<(Vec<OwnedFd>, Vec<OwnedFd>)> {
+        let shared = |listeners: &[TcpListener]| {
+            listeners.iter().map(|listener| listener.as_fd().try_clone_to_owned()).collect::<std::io::Result<Vec<_>>>()
+        };
+        Ok((shared(&self.listeners)?, shared(&self.second)?))
     }
 }
 
@@ -80,7 +114,7 @@ impl Server {
     ///
     /// Must be called inside a tokio runtime. Nothing listens and nothing is locked after an error.
     pub async fn start(bound: Bound, config: Config) -> Result<Server, StartError> {
-        let Bound { listeners, host, port } = bound;
+        let Bound { listeners, second: second_listeners, host, port } = bound;
         let config = config.checked(&host)?;
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
 
@@ -98,13 +132,15 @@ impl Server {
         live::start(&app, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);
         let router = router::router(&app);
-        for listener in listeners {
+        let second = app.stopped.child_token();
+        let first = listeners.into_iter().map(|listener| (listener, app.stopped.clone()));
+        for (listener, until) in first.chain(second_listeners.into_iter().map(|listener| (listener, second.clone()))) {
             let served = Served { router: router.clone(), app: Arc::clone(&app), tls: tls.clone() };
-            tasks.spawn(listener::serve(listener, served));
+            tasks.spawn(listener::serve(listener, served, until));
         }
         app.tell_started().await;
         info!("listening on {}", addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-        Ok(Server { addresses, app, tasks, recorder: thread })
+        Ok(Server { addresses, app, tasks, recorder: thread, second })
     }
 
     /// Where it listens: with host `localhost`, one address for each of IPv4 and IPv6 that the machine has.
@@ -125,6 +161,21 @@ impl Server {
     /// How many live clients are connected: Socket.IO and raw WebSocket.
     pub fn clients(&self) -> u64 {
         self.app.clients()
+    }
+
+    /// Who they are.
+    pub fn connected(&self) -> Vec<Connected> {
+        live::roster::connected(&self.app)
+    }
+
+    /// How many events its store has taken since it began.
+    pub fn events(&self) -> u64 {
+        self.app.hub.state().totals.events
+    }
+
+    /// Gives its second port up, if it has one; the first goes on.
+    pub fn close_second(&self) {
+        self.second.cancel();
     }
 
     /// Ends it: clients are told, doors close, and when this returns the last event is on disk (I10).

@@ -21,12 +21,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::access::Visitor;
 use crate::app::App;
-pub(crate) use bind::bind;
+pub(crate) use bind::{adopt, bind, port};
 use body::Timed;
 pub(crate) use body::is_slow;
 pub(crate) use tls::Tls;
@@ -54,8 +55,8 @@ pub(crate) struct Served {
     pub(crate) tls: Option<Tls>,
 }
 
-/// Accepts until the server stops, then lets open requests finish.
-pub(crate) async fn serve(listener: TcpListener, served: Served) {
+/// Accepts until it is told to stop, then lets open requests finish.
+pub(crate) async fn serve(listener: TcpListener, served: Served, until: CancellationToken) {
     let app = Arc::clone(&served.app);
     let places = Arc::new(Semaphore::new(
         app.config.connections_max.saturating_add(CONNECTIONS_BESIDES).min(Semaphore::MAX_PERMITS),
@@ -63,11 +64,11 @@ pub(crate) async fn serve(listener: TcpListener, served: Served) {
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {
-            () = app.stopped.cancelled() => break,
+            () = until.cancelled() => break,
             place = Arc::clone(&places).acquire_owned() => place,
         };
         let accepted = tokio::select! {
-            () = app.stopped.cancelled() => break,
+            () = until.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod page;
 pub(crate) mod replay;
+pub(crate) mod roster;
 pub(crate) mod socketio;
 pub(crate) mod status;
 pub(crate) mod stream;

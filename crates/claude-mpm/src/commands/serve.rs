@@ -1,53 +1,33 @@
-//! `claude-mpm monitor start --foreground`: the server in this process, until a signal ends it.
+//! The server in this process, until a signal ends it: in a terminal, or as the process that `start` has begun.
 
-use std::io::IsTerminal;
-use std::time::Duration;
+mod logging;
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, SystemTime};
 
 use server::{Admin, AdminMode, Bound, Config, FileContents, Server, Spool, StartError, TlsFiles};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::cli::{self, ListenOptions, StartArgs};
 use crate::commands::hooks;
-use crate::daemon::instance;
-use crate::paths::Home;
-use crate::report::{self, Failure};
-use crate::settings::{self, Level, Settings};
+use crate::commands::start::FAILED;
+use crate::daemon::control::{self, Activity, Client, Control, Inherited, Legacy, Request};
+use crate::daemon::holder;
+use crate::daemon::instance::{self, Instance, Registered};
+use crate::daemon::plan::{DASHBOARD_DEFAULT, Dashboard, Mode, Plan};
+use crate::daemon::policy;
+use crate::daemon::spawn::{self, Report};
+use crate::daemon::supervisor;
+use crate::report::Failure;
+use crate::settings::{self, Settings};
+use logging::Log;
 
 /// Threads that serve: more do not make it faster, and each costs memory.
 const THREADS_MAX: usize = 4;
 
-/// What a server is started with.
-pub(crate) struct Start {
-    pub(crate) home: Home,
-    pub(crate) settings: Settings,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) insecure: bool,
-    pub(crate) tls: Option<TlsFiles>,
-}
-
-impl Start {
-    /// Reads the configuration, and what the command line says besides.
-    pub(crate) fn new(home: Home, port: Option<u16>, listen: &ListenOptions) -> Result<Start, Failure> {
-        let settings = Settings::load(&home)?;
-        let host = listen.host.clone().or_else(|| settings.monitoring.host.clone());
-        Ok(Start {
-            host: host.unwrap_or_else(|| "localhost".to_owned()),
-            port: cli::port(port, &settings),
-            insecure: listen.insecure,
-            tls: settings.tls(listen.tls_cert.as_ref(), listen.tls_key.as_ref())?,
-            home,
-            settings,
-        })
-    }
-
-    /// The address for people.
-    pub(crate) fn url(&self, host: &str, port: u16) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{host}:{port}")
-    }
-}
+/// The largest plan, in bytes.
+const PLAN_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Why it did not start, or did not end well.
 pub(crate) enum ServeFailure {
@@ -57,93 +37,261 @@ pub(crate) enum ServeFailure {
     Other(Failure),
 }
 
-/// Runs `monitor start --foreground`.
-pub(crate) fn run(options: &StartArgs) -> Result<(), Failure> {
-    let start = Start::new(Home::find()?, options.port, &options.listen)?;
-    let port = start.port;
-    report::line("Starting Socket.IO monitoring server...");
-    serve(&start, |server| {
-        let url = start.url("localhost", server.port());
-        report::line(format_args!(
-            "\n✓ Server started successfully\n  - Server URL: {url}\n  - Dashboard URL: {url}\n  - Process ID: {}\n  - Mode: foreground\n\n\
-             Monitoring server is ready for connections.\nOpen {url} in your browser to view the dashboard.",
-            std::process::id()
-        ));
-    })
-    .map_err(|failure| match failure {
-        ServeFailure::PortTaken => Failure::printed(format!(
-            "Error: Port {port} is already in use by another process\n\
-             Suggestion: Use --port to specify a different port or --force to reclaim"
-        )),
-        ServeFailure::Other(failure) => failure,
+impl From<Failure> for ServeFailure {
+    fn from(failure: Failure) -> ServeFailure {
+        ServeFailure::Other(failure)
+    }
+}
+
+/// The whole life of a process in the background. What it has to say goes to whoever started it, as one line.
+pub(crate) fn detached() -> Result<(), Failure> {
+    let plan = leave_the_terminal()?;
+    if plan.supervise {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let ended = runtime.and_then(|runtime| runtime.block_on(supervisor::run(&plan)));
+        return ended.map_err(|error| {
+            let failure = Failure::new(FAILED, error, "Close other programs and try again");
+            spawn::report(&Report::Failed { text: failure.to_string(), code: failure.code });
+            failure
+        });
+    }
+    let served = Settings::load(&plan.home).map_err(ServeFailure::Other).and_then(|settings| {
+        serve(&plan, &settings, |known| {
+            spawn::report(&Report::Ready { port: known.port, dashboard: known.dashboard, pid: known.pid });
+        })
+    });
+    // After it has served nobody reads this any more, and it does no harm.
+    served.map_err(|failure| match failure {
+        ServeFailure::PortTaken => {
+            spawn::report(&Report::PortTaken);
+            Failure::silent(1)
+        }
+        ServeFailure::Other(failure) => {
+            spawn::report(&Report::Failed { text: failure.to_string(), code: failure.code });
+            Failure::silent(1)
+        }
     })
 }
 
-/// Serves until SIGINT or SIGTERM. `ready` runs once it listens.
-pub(crate) fn serve(start: &Start, ready: impl FnOnce(&Server)) -> Result<(), ServeFailure> {
-    log_to_stderr(start.settings.monitoring.logging.level);
-    for key in &start.settings.unknown {
-        tracing::warn!("{}: {key} is no key of the monitor", start.settings.file.display());
+/// A session of its own, so that no terminal's hangup or Ctrl-C reaches it; then the plan.
+fn leave_the_terminal() -> Result<Plan, Failure> {
+    // It fails for who leads a group already, and then there is no terminal to leave.
+    let _ = rustix::process::setsid();
+    let mut text = String::new();
+    let read = std::io::stdin().take(PLAN_BYTES_MAX).read_to_string(&mut text).map_err(|error| error.to_string());
+    let plan = read.and_then(|_| serde_json::from_str(&text).map_err(|error| error.to_string()));
+    if let Ok(nothing) = std::fs::File::open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(nothing);
     }
-    // Hooks of an earlier release go on working; a newer program is only better.
-    if let Err(failure) = hooks::refresh_program(&start.home) {
-        tracing::warn!("the installed hook program is not refreshed: {failure}");
-    }
+    plan.map_err(|error| {
+        Failure::new(FAILED, format!("the process was started by hand: {error}"), "Use 'claude-mpm monitor start'")
+            .with_code(2)
+    })
+}
+
+/// Serves until SIGINT or SIGTERM, or until another process takes over. `ready` runs once it answers.
+pub(crate) fn serve(plan: &Plan, settings: &Settings, ready: impl FnOnce(&Instance)) -> Result<(), ServeFailure> {
     raise_open_files();
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        ServeFailure::Other(Failure::new(
-            "Failed to start monitoring server",
-            error,
-            "Close other programs and try again",
-        ))
-    })?;
+    let busy = |error| Failure::new(FAILED, error, "Close other programs and try again");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(busy)?;
     runtime.block_on(async {
-        let mut signals = Signals::take_over().map_err(|error| {
-            ServeFailure::Other(Failure::new(
-                "Failed to start monitoring server",
-                error,
-                "Close other programs and try again",
-            ))
-        })?;
-        let bound = Bound::new(&start.host, start.port).await.map_err(|error| explain(start, error))?;
-        let config = config(start, bound.port()).map_err(ServeFailure::Other)?;
-        let server = Server::start(bound, config).await.map_err(|error| explain(start, error))?;
-        let _registered = instance::register(&start.home, &server).map_err(ServeFailure::Other)?;
-        ready(&server);
-        signals.any().await;
-        server.shutdown().await;
+        let mut signals = Signals::take_over().map_err(busy)?;
+        let inherited = match &plan.once.take_over {
+            Some(folder) => control::take_over(folder).ok(),
+            None => None,
+        };
+        let Taken { bound, dashboard, token } = take_ports(plan, inherited).await?;
+        let port = bound.port();
+        let log = Log::begin(plan, port, settings.monitoring.logging.level);
+        for key in &settings.unknown {
+            tracing::warn!("{}: {key} is no key of the monitor", settings.file.display());
+        }
+        // Hooks of an earlier release go on working; a newer program is only better.
+        if let Err(failure) = hooks::refresh_program(&plan.home) {
+            tracing::warn!("the installed hook program is not refreshed: {failure}");
+        }
+        let mut sockets = bound.sockets().map_err(busy)?;
+        let config = config(plan, settings, port, token.clone())?;
+        let websocket = config.websocket;
+        let server = Server::start(bound, config).await.map_err(|error| explain(plan, error))?;
+        let mut registered = instance::register(plan, port, server.instance(), dashboard, log.path())?;
+        // A monitor without it serves all the same; it is stopped and started where it would be restarted.
+        let control = Control::open(&plan.folder(port))
+            .inspect_err(|error| tracing::warn!("no socket for commands in {}: {error}", plan.folder(port).display()))
+            .ok();
+        let transports = if websocket { "websocket and polling" } else { "polling alone" };
+        tracing::info!(target: "socketio", "Socket.IO listens on port {port}: {transports}");
+        let events_before = server.events();
+        ready(&registered.known);
+        if plan.mode == Mode::Background {
+            log.become_output();
+        }
+        let successor = loop {
+            let (request, stream) = tokio::select! {
+                () = signals.any() => break None,
+                asked = next(control.as_ref()) => asked,
+            };
+            match request {
+                Request::Clients => {
+                    let _ = control::answer(&stream, &activity(&server, events_before));
+                }
+                Request::YieldDashboard => {
+                    yield_dashboard(&server, &mut sockets, &mut registered).await;
+                    let _ = control::answer(&stream, &true);
+                }
+                Request::HandOver => {
+                    let legacy = Legacy::new(token.clone(), &plan.host, port, registered.known.dashboard);
+                    match control::hand_over(&stream, legacy, &sockets.0, &sockets.1) {
+                        Ok(()) => break Some(stream),
+                        Err(error) => tracing::warn!("handing over: {error}"),
+                    }
+                }
+            }
+        };
+        end(server, registered, control, successor).await;
         Ok(())
     })
 }
 
-fn config(start: &Start, port: u16) -> Result<Config, Failure> {
-    let path = start.home.key();
+/// Ends well. Whoever takes over waits for the far end of its stream, which closes when all is written and tidied up.
+async fn end(server: Server, registered: Registered, control: Option<Control>, successor: Option<UnixStream>) {
+    server.shutdown().await;
+    drop((registered, control));
+    tracing::info!(target: "socketio", "Socket.IO has stopped");
+    drop(successor);
+}
+
+async fn next(control: Option<&Control>) -> (Request, UnixStream) {
+    match control {
+        Some(control) => control.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The ports, and what a predecessor left.
+struct Taken {
+    bound: Bound,
+    dashboard: Option<u16>,
+    token: Option<String>,
+}
+
+/// Takes the ports, from a predecessor where it had the same ones.
+async fn take_ports(plan: &Plan, inherited: Option<Inherited>) -> Result<Taken, ServeFailure> {
+    let said = std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty());
+    let (legacy, first, second) = match inherited {
+        Some(Inherited { legacy, first, second }) => (Some(legacy), first, second),
+        None => (None, Vec::new(), Vec::new()),
+    };
+    let is_same = legacy.as_ref().is_some_and(|legacy| legacy.host == plan.host && legacy.port == plan.port);
+    let kept = if is_same { Bound::taken_over(&plan.host, first).ok() } else { None };
+    let mut bound = match kept {
+        Some(bound) => bound,
+        None => Bound::new(&plan.host, plan.port).await.map_err(|error| explain(plan, error))?,
+    };
+    let held = legacy.as_ref().and_then(|legacy| legacy.dashboard).filter(|_| is_same);
+    let dashboard = take_dashboard(plan, &mut bound, held, second).await?;
+    Ok(Taken { bound, dashboard, token: said.or_else(|| legacy.and_then(|legacy| legacy.token)) })
+}
+
+/// The second port: the one that was asked for, else the default or the next free one. Nobody is kept waiting for want of
+/// a default: the page is at the server's own port, too.
+async fn take_dashboard(
+    plan: &Plan,
+    bound: &mut Bound,
+    held: Option<u16>,
+    sockets: Vec<OwnedFd>,
+) -> Result<Option<u16>, ServeFailure> {
+    let asked = match plan.dashboard {
+        Dashboard::None => return Ok(None),
+        Dashboard::Exactly(port) if port == bound.port() => return Ok(None),
+        Dashboard::Exactly(port) => Some(port),
+        Dashboard::Default => None,
+    };
+    if held.is_some_and(|held| asked.is_none_or(|asked| asked == held))
+        && let Ok(port) = bound.take_over_second(sockets)
+    {
+        return Ok(Some(port));
+    }
+    if let Some(port) = asked {
+        let failed = |error: StartError| match error {
+            StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::new(
+                format!("Port {port} is already in use by another process"),
+                "it was asked for with --dashboard-port",
+                "Use --dashboard-port to specify a different port, or --no-dashboard",
+            ),
+            error => Failure::new(FAILED, error, "Use --dashboard-port to specify a different port, or --no-dashboard"),
+        };
+        return Ok(Some(bound.take_second(port).await.map_err(failed)?));
+    }
+    // Whoever takes any port takes any dashboard port.
+    if plan.port == 0 {
+        return Ok(bound.take_second(0).await.ok());
+    }
+    let mut tried = Vec::new();
+    loop {
+        let free = |port: u16| !tried.contains(&port) && holder::is_free(port);
+        let Some(port) = policy::dashboard(DASHBOARD_DEFAULT, bound.port(), free) else { return Ok(None) };
+        if let Ok(port) = bound.take_second(port).await {
+            return Ok(Some(port));
+        }
+        tried.push(port);
+    }
+}
+
+fn activity(server: &Server, events_before: u64) -> Activity {
+    let now = SystemTime::now();
+    let clients = server.connected().into_iter().map(|client| Client {
+        name: client.name.to_owned(),
+        address: client.peer.map(|peer| peer.to_string()),
+        transport: client.transport.to_owned(),
+        connected: now.duration_since(client.since).unwrap_or_default().as_secs(),
+    });
+    Activity { events: server.events().saturating_sub(events_before), clients: clients.collect() }
+}
+
+async fn yield_dashboard(server: &Server, sockets: &mut (Vec<OwnedFd>, Vec<OwnedFd>), registered: &mut Registered) {
+    server.close_second();
+    sockets.1.clear();
+    let Some(port) = registered.known.dashboard.take() else { return };
+    registered.known.dashboard_asked = false;
+    if let Err(error) = registered.write() {
+        tracing::warn!("saying that port {port} is given up: {error}");
+    }
+    // The listener closes in a task of its own.
+    for _ in 0..200 {
+        if holder::is_free(port) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tracing::info!("the dashboard port {port} is given up for another monitor");
+}
+
+fn config(plan: &Plan, settings: &Settings, port: u16, token: Option<String>) -> Result<Config, Failure> {
+    let path = plan.home.key();
     let key = store::key::load_or_create(&path).map_err(|error| {
-        Failure::new(
-            "Failed to start monitoring server",
-            &error,
-            "Put the key back, or move the folder of the store away to begin a new one",
-        )
+        Failure::new(FAILED, &error, "Put the key back, or move the folder of the store away to begin a new one")
     })?;
-    let said = &start.settings.monitoring;
+    let said = &settings.monitoring;
+    let tls = plan.tls.clone().map(|(certificate, key)| TlsFiles { certificate, key });
     Ok(Config {
-        data_dir: start.home.monitor(port),
+        data_dir: plan.folder(port),
         key: Some(key),
-        spools: vec![Spool { port, dir: start.home.spool(port) }],
-        token: std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty()),
-        insecure: start.insecure,
+        spools: vec![Spool { port, dir: plan.home.spool(port) }],
+        token,
+        insecure: plan.insecure,
         origins: said.cors.origins.iter().map(|origin| origin.0.clone()).collect(),
         localhost_origins: said.cors.localhost,
         hosts: said.allowed_hosts.clone(),
         trusted_proxies: said.trusted_proxies.iter().map(|proxy| proxy.0).collect(),
         path_prefix: said.path_prefix.clone(),
-        tls: start.tls.clone(),
+        tls,
         connections_max: said.websocket.max_connections.0,
         websocket: said.websocket.enabled,
         metrics_every: said.metrics.enabled.then(|| Duration::from_secs_f64(said.metrics.interval.0)),
-        debug: debugs(),
+        debug: logging::debugs(),
         file_contents: match said.privacy.file_contents {
             settings::FileContents::Never => FileContents::Never,
             settings::FileContents::OnRequest => FileContents::OnRequest,
@@ -181,9 +329,8 @@ impl Signals {
     }
 }
 
-fn explain(start: &Start, error: StartError) -> ServeFailure {
-    const FAILED: &str = "Failed to start monitoring server";
-    let port = start.port;
+fn explain(plan: &Plan, error: StartError) -> ServeFailure {
+    let port = plan.port;
     let failure = match error {
         StartError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
             return ServeFailure::PortTaken;
@@ -232,33 +379,4 @@ fn raise_open_files() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!("the limit of open files stays at {:?}: {error}", limit.current);
     }
-}
-
-/// Whether `CLAUDE_MPM_HOOK_DEBUG` asks for everything.
-fn debugs() -> bool {
-    std::env::var("CLAUDE_MPM_HOOK_DEBUG").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
-}
-
-/// Logs go to stderr: what `CLAUDE_MPM_LOG` asks for, else everything with `CLAUDE_MPM_HOOK_DEBUG`, else the level of the
-/// configuration, else warnings.
-fn log_to_stderr(level: Option<Level>) {
-    let default = match level {
-        _ if debugs() => "info,server=debug,socketio=debug,store=debug",
-        Some(Level::Debug) => "info,server=debug,socketio=debug,store=debug",
-        Some(Level::Info) => "info",
-        Some(Level::Error) => "error",
-        Some(Level::Warning) | None => "warn",
-    };
-    let filter = EnvFilter::try_from_env("CLAUDE_MPM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    if debugs() {
-        std::panic::set_hook(Box::new(|panic| {
-            tracing::error!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
-        }));
-    }
-    // A second server in one process keeps the first one's log.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .try_init();
 }

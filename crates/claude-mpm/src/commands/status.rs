@@ -1,83 +1,184 @@
 //! `claude-mpm monitor status`: which monitors of this user run, and who has the ports. Exits with 3 when none runs.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
-use std::ops::RangeInclusive;
 
-use serde_json::json;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 
 use crate::cli::StatusArgs;
+use crate::daemon::control::{self, Activity, Request};
+use crate::daemon::holder::{self, Holder};
 use crate::daemon::instance::{self, Running};
+use crate::daemon::policy::RANGE;
 use crate::paths::Home;
 use crate::report::{self, Failure};
-
-/// The ports that the documents speak of.
-const PORTS: RangeInclusive<u16> = 8765..=8785;
-
-/// Who has a port.
-enum Holder<'a> {
-    Ours(&'a Running),
-    Another,
-    Nobody,
-}
+use crate::settings::Settings;
 
 /// Runs it.
 pub(crate) fn run(options: &StatusArgs) -> Result<(), Failure> {
     let home = Home::find()?;
-    let running = instance::all_running(&home);
-    let text = if options.json { in_json(&running) } else { in_words(&running, options.show_ports) };
+    let mut running = instance::all_running(&home);
+    if let Some(name) = &options.name {
+        running.retain(|server| server.known.plan.name.as_ref() == Some(name));
+    }
+    let text = if options.json {
+        let mut said: Value = serde_json::from_str(&in_json(&running, options.verbose)).unwrap_or_default();
+        if options.show_ports {
+            said["ports"] = holders(&home)?.iter().map(|(port, holder)| port_in_json(*port, holder)).collect();
+        }
+        said.to_string()
+    } else {
+        let holders = if options.show_ports { holders(&home)? } else { Vec::new() };
+        in_words(&running, options.verbose, &holders)
+    };
     report::line(text.trim_end());
     // What there is to say has been said; the code alone tells scripts that nothing runs.
     if running.is_empty() { Err(Failure::silent(3)) } else { Ok(()) }
 }
 
-fn in_json(running: &[Running]) -> String {
+/// All of it, for programs.
+pub(crate) fn in_json(running: &[Running], verbose: bool) -> String {
     let servers: Vec<_> = running
         .iter()
-        .map(|server| {
-            json!({ "port": server.port, "pid": server.pid, "uptime": server.uptime_s, "connections": server.connections,
-                "dashboard": url(server.port), "status": server.status })
+        .map(|Running { known, health }| {
+            let mut said = json!({ "port": known.port, "host": known.plan.host, "name": known.plan.name, "pid": known.pid,
+                "url": known.url(), "dashboard": known.dashboard_url(), "dashboard_port": known.dashboard,
+                "started": Timestamp::from_millisecond(known.started_at).map(|time| time.to_string()).unwrap_or_default(),
+                "uptime": health.uptime, "connections": health.connections, "status": health.status,
+                "health": health.health, "version": health.version, "instance": known.instance,
+                "mode": known.plan.mode.word(), "log": known.log, "supervised": known.plan.once.supervisor.is_some(),
+                "restarts": known.plan.once.restarts });
+            if verbose {
+                said["activity"] = json!(activity(known));
+            }
+            said
         })
         .collect();
     json!({ "servers": servers }).to_string()
 }
 
-fn in_words(running: &[Running], show_ports: bool) -> String {
-    let mut text = format!("Monitoring Server Status\n========================\n\nActive Servers: {}\n", running.len());
-    // Writing to a String cannot fail.
-    if show_ports {
-        let _ = write!(text, "{}", ports(running, is_free));
+fn in_words(running: &[Running], verbose: bool, holders: &[(u16, Holder)]) -> String {
+    let (title, rule) = if verbose {
+        ("Monitoring Server Status (Detailed)", "====================================")
     } else {
+        ("Monitoring Server Status", "========================")
+    };
+    let mut text = format!("{title}\n{rule}\n\nActive Servers: {}\n", running.len());
+    if !holders.is_empty() {
+        text.push_str(&ports(holders));
+    }
+    if holders.is_empty() || verbose {
+        let mut clients = String::new();
         for (number, server) in running.iter().enumerate() {
-            let _ = write!(
-                text,
-                "\nServer {}:\n  - Port: {}\n  - Dashboard: {}\n  - Process ID: {}\n  - Uptime: {}\n  - Connected Clients: {}\n  - Status: {}\n",
-                number + 1,
-                server.port,
-                url(server.port),
-                server.pid,
-                uptime(server.uptime_s),
-                server.connections,
-                capitalised(&server.status)
-            );
+            text.push_str(&if verbose {
+                detailed(number + 1, server, &mut clients)
+            } else {
+                brief(number + 1, server)
+            });
         }
+        text.push_str(&clients);
     }
     if let Some(first) = running.first() {
-        let _ = write!(text, "\nDashboard accessible at: {}\n", url(first.port));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\nDashboard accessible at: {}\n", first.known.dashboard_url());
     }
     text
 }
 
-fn ports(running: &[Running], is_free: impl Fn(u16) -> bool) -> String {
-    let holders: Vec<_> = PORTS.map(|port| (port, holder(port, running, &is_free))).collect();
+fn brief(number: usize, Running { known, health }: &Running) -> String {
+    let name = known.plan.name.as_ref().map(|name| format!("  - Name: {name}\n")).unwrap_or_default();
+    format!(
+        "\nServer {number}:\n  - Port: {}\n{name}  - Dashboard: {}\n  - Process ID: {}\n  - Uptime: {}\n  - Connected Clients: {}\n{}  - Status: {}\n",
+        known.port,
+        known.dashboard_url(),
+        known.pid,
+        uptime(health.uptime),
+        health.connections,
+        supervised(known),
+        capitalised(&health.status)
+    )
+}
+
+fn detailed(number: usize, Running { known, health }: &Running, clients: &mut String) -> String {
+    let activity = activity(known);
+    let name = known.plan.name.as_ref().map(|name| format!("  - Name: {name}\n")).unwrap_or_default();
+    let dashboard = known.dashboard.map(|port| format!("  - Dashboard Port: {port}\n")).unwrap_or_default();
+    let started = Timestamp::from_millisecond(known.started_at).map_or_else(
+        |_| "unknown".to_owned(),
+        |time| time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    );
+    let rate = activity.events as f64 / (health.uptime.max(1) as f64);
+    if !activity.clients.is_empty() {
+        let _ = write!(
+            clients,
+            "\nClient Connections{}:\n",
+            if number > 1 { format!(" of Server {number}") } else { String::new() }
+        );
+        for (place, client) in activity.clients.iter().enumerate() {
+            let address = client.address.as_deref().unwrap_or("unknown address");
+            let _ = writeln!(
+                clients,
+                "  {}. {} ({address}) - Connected {} ago",
+                place + 1,
+                client.name,
+                roughly(client.connected)
+            );
+        }
+    }
+    format!(
+        "\nServer {number}:\n  - Port: {}\n{name}  - Host: {}\n  - Dashboard: {}\n{dashboard}  - Process ID: {}\n  - Started: {started}\n  - Uptime: {}\n  - Connected Clients: {}\n  - Events Processed: {}\n  - Average Event Rate: {rate:.2}/sec\n{}  - Status: {} ({})\n",
+        known.port,
+        known.plan.host,
+        known.dashboard_url(),
+        known.pid,
+        uptime(health.uptime),
+        health.connections,
+        grouped(activity.events),
+        supervised(known),
+        capitalised(&health.status),
+        capitalised(&health.health)
+    )
+}
+
+/// Said only where it is so: the document's lines are for a monitor that nobody watches over.
+fn supervised(known: &instance::Instance) -> String {
+    match (known.plan.once.supervisor, known.plan.once.restarts) {
+        (None, _) => String::new(),
+        (Some(_), 0) => "  - Supervised: yes, it has not crashed\n".to_owned(),
+        (Some(_), times) => {
+            format!("  - Supervised: started again {} after a crash\n", report::count(u64::from(times), "time"))
+        }
+    }
+}
+
+/// What only the monitor itself knows; one without an ear for commands counts as idle.
+fn activity(known: &instance::Instance) -> Activity {
+    let said = control::ask(&known.folder(), Request::Clients).ok();
+    said.and_then(|said| serde_json::from_value(said).ok()).unwrap_or_default()
+}
+
+fn holders(home: &Home) -> Result<Vec<(u16, Holder)>, Failure> {
+    let reclaimed = Settings::load(home)?.reclaimed();
+    Ok(RANGE.map(|port| (port, holder::of(home, port, &reclaimed))).collect())
+}
+
+fn ports(holders: &[(u16, Holder)]) -> String {
     let free = holders.iter().filter(|(_, holder)| matches!(holder, Holder::Nobody)).count();
-    let mut text = format!("Available Ports: {free}\n\nPort Status ({}-{}):\n", PORTS.start(), PORTS.end());
+    let mut text = format!("Available Ports: {free}\n\nPort Status ({}-{}):\n", RANGE.start(), RANGE.end());
     for (port, holder) in holders {
         let _ = match holder {
-            Holder::Ours(server) => {
-                writeln!(text, "  {port}: ✓ RUNNING (PID {}, {} clients)", server.pid, server.connections)
+            Holder::Ours(server) => writeln!(
+                text,
+                "  {port}: ✓ RUNNING (PID {}, {})",
+                server.known.pid,
+                report::count(server.health.connections, "client")
+            ),
+            Holder::Hung(known) => {
+                writeln!(text, "  {port}: • IN USE (your monitor, PID {}, does not answer)", known.pid)
             }
-            Holder::Another => writeln!(text, "  {port}: • IN USE"),
+            Holder::Dashboard { of, .. } => writeln!(text, "  {port}: • IN USE (Dashboard for {of})"),
+            Holder::Script(stranger) | Holder::Stranger(stranger) => writeln!(text, "  {port}: • IN USE ({stranger})"),
             Holder::Nobody => writeln!(text, "  {port}: ○ AVAILABLE"),
         };
     }
@@ -87,29 +188,47 @@ fn ports(running: &[Running], is_free: impl Fn(u16) -> bool) -> String {
     text
 }
 
-fn holder(port: u16, running: &[Running], is_free: impl Fn(u16) -> bool) -> Holder<'_> {
-    match running.iter().find(|server| server.port == port) {
-        Some(server) => Holder::Ours(server),
-        None if is_free(port) => Holder::Nobody,
-        None => Holder::Another,
+fn port_in_json(port: u16, holder: &Holder) -> Value {
+    match holder {
+        Holder::Ours(server) => json!({ "port": port, "state": "running", "pid": server.known.pid }),
+        Holder::Hung(known) => json!({ "port": port, "state": "in_use", "by": "hung monitor", "pid": known.pid }),
+        Holder::Dashboard { of, .. } => json!({ "port": port, "state": "in_use", "by": "dashboard", "of": of }),
+        Holder::Script(by) | Holder::Stranger(by) => {
+            json!({ "port": port, "state": "in_use", "by": by.name, "pid": by.process.map(|process| process.pid) })
+        }
+        Holder::Nobody => json!({ "port": port, "state": "available" }),
     }
 }
 
-fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-}
-
-fn url(port: u16) -> String {
-    format!("http://localhost:{port}")
-}
-
 /// `2h 15m 30s`, without the units that are not needed.
-fn uptime(seconds: u64) -> String {
+pub(crate) fn uptime(seconds: u64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}s"),
         (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
         (hours, minutes, seconds) => format!("{hours}h {minutes}m {seconds}s"),
     }
+}
+
+/// `2h 10m`, as the document tells how long a client has been there; seconds only in the first minute.
+fn roughly(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m"),
+        (hours, minutes) => format!("{hours}h {minutes}m"),
+    }
+}
+
+/// `1,247`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn capitalised(word: &str) -> String {
@@ -122,17 +241,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_port_of_the_range_has_its_line() {
-        let server = Running { pid: 7, port: 8765, connections: 3, uptime_s: 0, status: "running".to_owned() };
-        let text = ports(&[server], |port| port != 8766);
-        let expected = "Available Ports: 19\n\nPort Status (8765-8785):\n  8765: ✓ RUNNING (PID 7, 3 clients)\n  8766: • IN USE\n  8767: ○ AVAILABLE\n";
-        assert!(text.starts_with(expected), "{text}");
-        assert_eq!(text.lines().filter(|line| line.starts_with("  87")).count(), 21);
-    }
-
-    #[test]
-    fn uptime_is_told_in_the_documents_units() {
+    fn units_are_the_documents() {
         assert_eq!(uptime(8130), "2h 15m 30s");
         assert_eq!((uptime(59), uptime(61)), ("59s".to_owned(), "1m 1s".to_owned()));
+        assert_eq!(
+            (roughly(7_800), roughly(6_300), roughly(1_800), roughly(9)),
+            ("2h 10m".to_owned(), "1h 45m".to_owned(), "30m".to_owned(), "9s".to_owned())
+        );
+        assert_eq!(
+            (grouped(1_247), grouped(12), grouped(1_000_000)),
+            ("1,247".to_owned(), "12".to_owned(), "1,000,000".to_owned())
+        );
     }
 }

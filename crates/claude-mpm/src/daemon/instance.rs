@@ -1,75 +1,135 @@
-//! Which program listens on a port. Ours means: the health identity and this user's file with the same process and run.
+//! Which monitors run. Ours means: the health identity and this user's file with the same process and run.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
-use server::Server;
 
+use super::plan::{self, Mode, Plan};
 use super::probe::{self, Health};
+use super::process::Identity;
 use crate::paths::Home;
 use crate::report::Failure;
 
-/// The file in the monitor's folder that says what runs.
+/// The file in a monitor's folder that says what runs.
 const FILE: &str = "instance.json";
 
+/// The file that says how it was last started, for the next time.
+const LAST: &str = "last-start.json";
+
+/// A monitor says goodbye to its clients, and writes down what it was told, within this.
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(20);
+
 /// A running monitor as its file tells.
-#[derive(Serialize, Deserialize)]
-struct Instance {
-    pid: u32,
-    port: u16,
-    instance: String,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    pub(crate) pid: u32,
+    pub(crate) port: u16,
+    /// The random id of the run.
+    pub(crate) instance: String,
+    /// What the process is, besides its number.
+    process: Identity,
+    /// Its second port.
+    pub(crate) dashboard: Option<u16>,
+    /// Whether somebody named that one.
+    pub(crate) dashboard_asked: bool,
+    /// Milliseconds since 1970.
+    pub(crate) started_at: i64,
+    /// Its log.
+    pub(crate) log: PathBuf,
+    pub(crate) plan: Plan,
+}
+
+impl Instance {
+    /// Its process.
+    pub(crate) fn process(&self) -> Identity {
+        self.process
+    }
+
+    /// The server's address for people.
+    pub(crate) fn url(&self) -> String {
+        self.plan.url(self.port)
+    }
+
+    /// The address of the page: at the dashboard port, if there is one.
+    pub(crate) fn dashboard_url(&self) -> String {
+        self.plan.url(self.dashboard.unwrap_or(self.port))
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.plan.folder(self.port)
+    }
+
+    /// Ends it, and the one that would start it again; says whether it ended.
+    pub(crate) fn end(&self, force: bool) -> Result<(), String> {
+        let signal = |process: Identity, what: &str| {
+            let signal = if force { Signal::KILL } else { Signal::TERM };
+            process.signal(signal).map_err(|error| format!("signalling {what} {}: {error}", process.pid))
+        };
+        // First, because it would take a killed monitor for a crashed one. Gently told, it tells the monitor.
+        if let Some(supervisor) = self.plan.once.supervisor {
+            signal(supervisor, "supervisor")?;
+        }
+        signal(self.process, "process")?;
+        if !self.process.ends_within(STOP_MAX) {
+            return Err(format!("process {} did not end within {} s", self.pid, STOP_MAX.as_secs()));
+        }
+        if force {
+            // Nobody else is left to tidy up.
+            let _ = fs::remove_file(self.folder().join(FILE));
+        }
+        Ok(())
+    }
 }
 
 /// A monitor of this user that has just answered.
+#[derive(Clone, Debug)]
 pub(crate) struct Running {
-    /// Its process.
-    pub(crate) pid: u32,
-    /// Its port.
-    pub(crate) port: u16,
-    /// Its live clients.
-    pub(crate) connections: u64,
-    /// Seconds since it started.
-    pub(crate) uptime_s: u64,
-    /// `running` or `stopping`.
-    pub(crate) status: String,
+    pub(crate) known: Instance,
+    pub(crate) health: Health,
 }
 
 /// This user's monitor on a port, if it answers.
 pub(crate) fn running(home: &Home, port: u16) -> Option<Running> {
-    let health = probe::health(port)?;
-    let known: Instance = serde_json::from_slice(&fs::read(home.monitor(port).join(FILE)).ok()?).ok()?;
-    is_same(&known, &health).then_some(Running {
-        pid: health.pid,
-        port,
-        connections: health.connections,
-        uptime_s: health.uptime,
-        status: health.status,
-    })
+    all(home).into_iter().filter(|known| known.port == port).find_map(answering)
 }
 
 /// All monitors of this user that answer, by port.
 pub(crate) fn all_running(home: &Home) -> Vec<Running> {
+    all(home).into_iter().filter_map(answering).collect()
+}
+
+/// All that a file tells of, by port; some may be gone.
+pub(crate) fn all(home: &Home) -> Vec<Instance> {
     let folders = fs::read_dir(home.monitors()).into_iter().flatten().flatten();
-    let mut ports: Vec<u16> = folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect();
-    ports.sort_unstable();
-    ports.into_iter().filter_map(|port| running(home, port)).collect()
+    let mut all: Vec<Instance> = folders.filter_map(|folder| read(&folder.path().join(FILE))).collect();
+    all.sort_by_key(|known| known.port);
+    all
 }
 
-/// Whether a process has ended and only its parent has not looked yet.
-pub(crate) fn is_zombie(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name, which stands in parentheses and may hold any character.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+/// How a monitor of that name was last started.
+pub(crate) fn last_plan(home: &Home, name: &str) -> Option<Plan> {
+    read(&home.monitors().join(name).join(LAST))
 }
 
-fn is_same(known: &Instance, health: &Health) -> bool {
-    health.service == server::SERVICE && known.pid == health.pid && known.instance == health.instance
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn answering(known: Instance) -> Option<Running> {
+    let health = probe::health_at(&known.plan.host, known.port)?;
+    let is_same = health.service == server::SERVICE && known.pid == health.pid && known.instance == health.instance;
+    is_same.then_some(Running { known, health })
 }
 
 /// Says that a monitor runs, until this is dropped.
 pub(crate) struct Registered {
     path: PathBuf,
+    pub(crate) known: Instance,
 }
 
 impl Drop for Registered {
@@ -79,25 +139,51 @@ impl Drop for Registered {
     }
 }
 
-/// Writes the file of a running server.
-pub(crate) fn register(home: &Home, server: &Server) -> Result<Registered, Failure> {
-    let path = home.monitor(server.port()).join(FILE);
-    let instance = Instance { pid: std::process::id(), port: server.port(), instance: server.instance().to_owned() };
-    let write = || -> std::io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        // Readers see the old file or the new one, never half of one.
-        let new = path.with_extension("json.new");
-        fs::write(&new, serde_json::to_vec(&instance)?)?;
-        fs::rename(&new, &path)
+impl Registered {
+    /// Writes the file again, after a change.
+    pub(crate) fn write(&self) -> io::Result<()> {
+        write(&self.path, &self.known)
+    }
+}
+
+/// Writes the file of a running server, and how it was started.
+pub(crate) fn register(
+    plan: &Plan,
+    port: u16,
+    run: &str,
+    dashboard: Option<u16>,
+    log: &Path,
+) -> Result<Registered, Failure> {
+    let folder = plan.folder(port);
+    let known = Instance {
+        pid: std::process::id(),
+        port,
+        instance: run.to_owned(),
+        process: Identity::own(),
+        dashboard,
+        dashboard_asked: matches!(plan.dashboard, plan::Dashboard::Exactly(_)),
+        started_at: jiff::Timestamp::now().as_millisecond(),
+        log: log.to_owned(),
+        plan: Plan { port, ..plan.clone() },
     };
-    write().map_err(|error| {
-        Failure::new(
-            "Failed to start monitoring server",
-            format!("writing {}: {error}", path.display()),
-            "Check the folder's permissions and the free space of its disk",
-        )
-    })?;
-    Ok(Registered { path })
+    let last = Plan { once: plan::Once::default(), mode: Mode::Background, ..known.plan.clone() };
+    let path = folder.join(FILE);
+    fs::create_dir_all(&folder)
+        .and_then(|()| write(&path, &known))
+        .and_then(|()| write(&folder.join(LAST), &last))
+        .map_err(|error| {
+            Failure::new(
+                "Failed to start monitoring server",
+                format!("writing {}: {error}", path.display()),
+                "Check the folder's permissions and the free space of its disk",
+            )
+        })?;
+    Ok(Registered { path, known })
+}
+
+/// Readers see the old file or the new one, never half of one.
+fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let new = path.with_extension("json.new");
+    fs::write(&new, serde_json::to_vec(value)?)?;
+    fs::rename(&new, path)
 }

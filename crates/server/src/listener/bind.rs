@@ -1,6 +1,7 @@
 //! Taking the port, on every address that the host's name stands for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -23,6 +24,21 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, Star
         return Err(StartError::Host { host: host.to_owned(), source });
     };
     Ok(vec![bind_to(*first)?])
+}
+
+/// Listens on with sockets that were another process's.
+pub(crate) fn adopt(sockets: Vec<OwnedFd>) -> std::io::Result<Vec<TcpListener>> {
+    let adopt = |socket: OwnedFd| {
+        let listener = std::net::TcpListener::from(socket);
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    sockets.into_iter().map(adopt).collect()
+}
+
+/// The port that they listen on.
+pub(crate) fn port(listeners: &[TcpListener]) -> Option<u16> {
+    listeners.first()?.local_addr().ok().map(|address| address.port())
 }
 
 fn bind_localhost(port: u16) -> Result<Vec<TcpListener>, StartError> {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -22,10 +23,12 @@ use tokio::time::Instant;
 
 use super::page;
 use super::replay::{Follower, Step};
+use crate::access::Visitor;
 use crate::api::problem::Problem;
 use crate::app::App;
 use crate::clock;
 use crate::hub::Published;
+use crate::live::roster;
 
 /// Streams at a time: each looks at every event with a filter of its own.
 const STREAMS_MAX: u64 = 1_000;
@@ -79,6 +82,7 @@ impl Place<'_> {
 pub(crate) async fn answer(
     State(app): State<Arc<App>>,
     asked: Result<Query<Asked>, QueryRejection>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
@@ -98,7 +102,11 @@ pub(crate) async fn answer(
     }
     let (sender, body) = mpsc::channel(1);
     let client = Client::new(&app, sender, place.as_ref(), filter, asked.named.unwrap_or(true));
-    app.tasks.spawn(client.serve());
+    let guest = roster::enter(&app, visitor.peer, &headers, "stream");
+    app.tasks.spawn(async move {
+        client.serve().await;
+        drop(guest);
+    });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),

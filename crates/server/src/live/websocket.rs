@@ -19,6 +19,7 @@ use crate::access::{self, Granted, Visitor};
 use crate::api::problem::Problem;
 use crate::app::App;
 use crate::live::replay::{Follower, Step};
+use crate::live::roster;
 use client::Client;
 
 /// The longest message that a client may send, in bytes.
@@ -60,7 +61,9 @@ pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -
         Err(refused) => return refused.response().into_response(),
     };
     let (serving, peer) = (Arc::clone(&app), visitor.peer);
+    let guest = roster::enter(&app, peer, request.headers(), "raw websocket");
     app.tasks.spawn(async move {
+        let _guest = guest;
         serving.websocket_clients.fetch_add(1, Relaxed);
         if let Err(error) = serve(&serving, upgrade, granted, visitor).await {
             debug!("raw WebSocket client {peer}: {error}");

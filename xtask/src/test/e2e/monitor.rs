@@ -48,7 +48,7 @@ impl Monitor {
         let log = File::create(logs.join("monitor.log")).context("making the monitor's log")?;
         let mut command = Command::new(program);
         home.apply(&mut command);
-        command.args(["monitor", "start", "--foreground", "--port"]).arg(port.to_string());
+        command.args(["monitor", "start", "--foreground", "--no-dashboard", "--port"]).arg(port.to_string());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let shared = Arc::new(Shared::default());
         let keeper = thread::spawn({

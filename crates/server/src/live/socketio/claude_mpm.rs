@@ -174,6 +174,11 @@ impl Registered {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SocketId, Named>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What a client calls itself.
+    pub(crate) fn name_of(&self, id: SocketId) -> Option<String> {
+        self.lock().get(&id).map(|named| named.name.clone())
+    }
 }
 
 /// Answers one of its requests; gives back what is none.

@@ -1,0 +1,32 @@
+//! `claude-mpm monitor list`: all running monitors of this user, whatever the folder one is in.
+
+use crate::cli::ListArgs;
+use crate::commands::status;
+use crate::daemon::instance;
+use crate::paths::Home;
+use crate::report::{self, Failure};
+
+/// Runs it. None running is an answer, too, with the code that says so.
+pub(crate) fn run(options: &ListArgs) -> Result<(), Failure> {
+    let running = instance::all_running(&Home::find()?);
+    if options.json {
+        report::line(status::in_json(&running, false));
+    } else {
+        report::line(format_args!(
+            "{:<6} {:<16} {:<8} {:<12} {:<8} DASHBOARD",
+            "PORT", "NAME", "PID", "UPTIME", "CLIENTS"
+        ));
+        for server in &running {
+            report::line(format_args!(
+                "{:<6} {:<16} {:<8} {:<12} {:<8} {}",
+                server.known.port,
+                server.known.plan.name.as_deref().unwrap_or("-"),
+                server.known.pid,
+                status::uptime(server.health.uptime),
+                server.health.connections,
+                server.known.dashboard_url()
+            ));
+        }
+    }
+    if running.is_empty() { Err(Failure::silent(3)) } else { Ok(()) }
+}
