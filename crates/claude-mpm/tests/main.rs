@@ -9,6 +9,7 @@
 
 mod access;
 mod admin;
+mod background;
 mod claude;
 mod claude_mpm;
 mod configuration;
@@ -21,9 +22,11 @@ mod launcher;
 mod metrics;
 mod openapi;
 mod otlp;
+mod ports;
 mod proxies;
 mod raw;
 mod recovery;
+mod restart;
 mod spool;
 mod stream;
 mod support;

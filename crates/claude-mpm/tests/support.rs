@@ -1,5 +1,7 @@
 //! The plumbing of the tests: a monitor in a home of its own, and clients that are not ours.
 
+pub(crate) mod namespace;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -65,7 +67,7 @@ impl Home {
         self.program(&["hook", "--port", &port.to_string()]).stdin(Stdio::piped()).spawn().unwrap()
     }
 
-    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().env("HOME", self.path()).env("PATH", std::env::var_os("PATH").unwrap());
         command

@@ -150,6 +150,8 @@ pub(crate) fn serve(plan: &Plan, settings: &Settings, ready: impl FnOnce(&Instan
                 }
             }
         };
+        // A successor on another host takes the port anew.
+        drop(sockets);
         end(server, registered, control, successor).await;
         Ok(())
     })
@@ -185,7 +187,9 @@ async fn take_ports(plan: &Plan, inherited: Option<Inherited>) -> Result<Taken, 
         None => (None, Vec::new(), Vec::new()),
     };
     let is_same = legacy.as_ref().is_some_and(|legacy| legacy.host == plan.host && legacy.port == plan.port);
-    let kept = if is_same { Bound::taken_over(&plan.host, first).ok() } else { None };
+    // Sockets that are not kept have to go before others can be had in their place.
+    let (first, second) = if is_same { (first, second) } else { (Vec::new(), Vec::new()) };
+    let kept = if first.is_empty() { None } else { Bound::taken_over(&plan.host, first).ok() };
     let mut bound = match kept {
         Some(bound) => bound,
         None => Bound::new(&plan.host, plan.port).await.map_err(|error| explain(plan, error))?,

@@ -83,8 +83,11 @@ fn begin(pid: u32) -> Option<u64> {
     stat(pid)?.get(19)?.parse().ok()
 }
 
+/// Whether a process has ended and only its parent has not looked yet. Its first thread may end before the others, which
+/// then hold its sockets still.
 fn is_zombie(pid: u32) -> bool {
-    stat(pid).is_some_and(|words| words.first().is_some_and(|state| state == "Z"))
+    let is_over = stat(pid).is_some_and(|words| words.first().is_some_and(|state| state == "Z"));
+    is_over && fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) <= 1
 }
 
 #[cfg(test)]

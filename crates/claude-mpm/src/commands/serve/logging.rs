@@ -32,7 +32,7 @@ impl Log {
         });
         let to_file =
             file.clone().map(|file| fmt::layer().with_ansi(false).with_writer(file).with_filter(filter(level, "info")));
-        if super::debugs() {
+        if debugs() {
             std::panic::set_hook(Box::new(|panic| {
                 tracing::error!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
             }));
