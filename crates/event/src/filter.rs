@@ -3,11 +3,14 @@
 //! `words` match at the start of a token, `"phrases"` anywhere, `-` negates, `field:value` takes comma lists. Fields:
 //! `ns kind type tool agent session project path level is took last from to raw`; `/regex/` matches the text.
 
+mod tokens;
+
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::event::Time;
+pub use tokens::{Needle, TOKENS_VERSION, tokens_of};
 
 /// The largest compiled regular expression, in bytes: enough for any a person types, too little to hurt.
 const REGEX_BYTES_MAX: usize = 256 * 1024;
@@ -277,10 +280,7 @@ impl Subject {
                         && wanted.iter().any(|wanted| wanted == "main"))
             }
             Field::Session => begins(&self.session_id),
-            Field::Project => {
-                let project = self.cwd.as_deref().and_then(|cwd| cwd.trim_end_matches('/').rsplit('/').next());
-                is(&project.map(str::to_owned))
-            }
+            Field::Project => is(&self.cwd.as_deref().map(Subject::project_of).map(str::to_owned)),
             Field::Path => {
                 let mut text = String::new();
                 for key in ["file", "file_path", "path"] {
@@ -294,6 +294,11 @@ impl Subject {
                 wanted.iter().any(|wanted| text.contains(wanted.as_str()))
             }
         }
+    }
+
+    /// A project is the folder that its sessions work in.
+    fn project_of(cwd: &str) -> &str {
+        cwd.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
     }
 
     /// Everything a word can be found in: the summary, the names, and every string of the payload.
@@ -356,11 +361,7 @@ fn begins_a_token(text: &str, word: &str) -> bool {
         let before = folded[..at].chars().next_back();
         let starts_odd = !word.starts_with(char::is_alphanumeric);
         let fresh = before.is_none_or(|letter| !letter.is_alphanumeric());
-        let capital = aligned
-            && text.is_char_boundary(at)
-            && text[at..].chars().next().is_some_and(char::is_uppercase)
-            && text[..at].chars().next_back().is_some_and(char::is_lowercase);
-        starts_odd || fresh || capital
+        starts_odd || fresh || (aligned && tokens::is_capital(text, at))
     })
 }
 
