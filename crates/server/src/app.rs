@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use event::event::{Event, Fact, Source, Time};
+use event::filter;
 use event::vocabulary::Kind;
 use event::wire::websocket::Instance;
 use serde_json::json;
-use store::{Options, Reader, Store};
+use store::{Options, Reader, Store, Words};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -139,7 +140,8 @@ impl App {
 
 /// Opens the store and reads the live state back, and the clients that may come back. Blocking.
 pub(crate) fn open_store(config: &Config) -> Result<(Store, State, Returning), StartError> {
-    let options = Options { encrypted: config.key.is_some(), ..Options::default() };
+    let words = Words { version: filter::TOKENS_VERSION, tell: filter::tokens_of };
+    let options = Options { encrypted: config.key.is_some(), words: Some(words), ..Options::default() };
     let mut store = Store::open(&config.data_dir, config.key.as_ref(), options, clock::now().ms())?;
     let state = memory::restore(&mut store);
     let returning = Returning::restore(&mut store, clock::now());

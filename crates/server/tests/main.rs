@@ -1,3 +1,4 @@
 //! Promises of the server, kept against the real thing.
 
+mod search;
 mod spool;

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::codec::Unpacker;
 use crate::error::StoreError;
+use crate::index::IndexFile;
 use crate::key::Key;
 use crate::schema;
 use crate::vault::{self, FileKey};
@@ -33,6 +34,8 @@ pub(crate) struct Folder {
     files: Mutex<Vec<Arc<DayFile>>>,
     /// Most recently used last.
     idle: Mutex<Vec<(i64, Opened)>>,
+    /// The same for indexes, with the generation of each.
+    idle_indexes: Mutex<Vec<((i64, u64), Connection)>>,
     /// One more than the last committed number.
     seq_next: AtomicU64,
 }
@@ -50,12 +53,16 @@ pub(crate) struct DayFile {
     pub(crate) path: PathBuf,
     key: OnceLock<Option<FileKey>>,
     seq_first: OnceLock<u64>,
+    pub(crate) index: IndexFile,
+    /// How many times events of it were rewritten since the start.
+    rewritten: AtomicU64,
 }
 
 impl DayFile {
     pub(crate) fn new(dir: &Path, day: i64) -> DayFile {
         let path = dir.join(format!("events-{}.db", date(day)));
-        DayFile { day, path, key: OnceLock::new(), seq_first: OnceLock::new() }
+        let index = IndexFile::beside(&path);
+        DayFile { day, path, key: OnceLock::new(), seq_first: OnceLock::new(), index, rewritten: AtomicU64::new(0) }
     }
 
     /// The file's key, unwrapped once; `None` when it is not encrypted.
@@ -70,6 +77,14 @@ impl DayFile {
         let _ = self.seq_first.set(seq);
     }
 
+    pub(crate) fn times_rewritten(&self) -> u64 {
+        self.rewritten.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn was_rewritten(&self) {
+        self.rewritten.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Names this file in an error of SQLite.
     pub(crate) fn sql(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
         let path = self.path.clone();
@@ -80,7 +95,8 @@ impl DayFile {
 impl Folder {
     pub(crate) fn new(user: Option<Key>, cache_kib: u32, files: Vec<Arc<DayFile>>, seq_next: u64) -> Folder {
         let files = Mutex::new(files);
-        Folder { user, cache_kib, files, idle: Mutex::default(), seq_next: AtomicU64::new(seq_next) }
+        let (idle, idle_indexes) = (Mutex::default(), Mutex::default());
+        Folder { user, cache_kib, files, idle, idle_indexes, seq_next: AtomicU64::new(seq_next) }
     }
 
     pub(crate) fn user(&self) -> Option<&Key> {
@@ -167,8 +183,38 @@ impl Folder {
         drop(dropped);
     }
 
+    /// Takes a connection to a day's index and gives it back; `None` when there is no index that can be used.
+    pub(crate) fn with_index<T>(&self, file: &DayFile, search: impl FnOnce(&Connection) -> T) -> Option<T> {
+        let generation = file.index.generation()?;
+        let key = (file.day, generation);
+        let mut idle = self.idle_indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle.iter().rposition(|(of, _)| *of == key).map(|at| idle.remove(at).1);
+        drop(idle);
+        let connection = match kept {
+            Some(connection) => connection,
+            None => match file.index.open_reader(self.user(), self.cache_kib) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    tracing::warn!("an index is not used, and will be built anew: {error}");
+                    file.index.distrust();
+                    return None;
+                }
+            },
+        };
+        let found = search(&connection);
+        if file.index.generation() == Some(generation) {
+            let mut idle = self.idle_indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push((key, connection));
+            let dropped = (idle.len() > IDLE_CONNECTIONS_MAX).then(|| idle.remove(0));
+            drop(idle);
+            drop(dropped);
+        }
+        Some(found)
+    }
+
     /// Closes the connections that nobody uses.
     pub(crate) fn close_idle(&self) {
+        drop(std::mem::take(&mut *self.idle_indexes.lock().unwrap_or_else(PoisonError::into_inner)));
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         drop(idle);
     }

@@ -11,6 +11,7 @@
 //! * [`key`]: the user's key; `vault.rs`: the key of each file, wrapped by the user's
 //! * `folder.rs`: the day files, their names and number ranges, the lock; `schema.rs`: what is in one
 //! * `heads.rs`: what a filter can ask for of an event, and the blocks that let it skip; `codec.rs`: payloads on disk
+//! * `index.rs`: the full-text index beside each day; its own thread writes it
 //! * `catalog.rs`: the checkpoint of the live state, and notes; a cache
 //!
 //! # Files
@@ -19,6 +20,7 @@
 //! | --- | --- |
 //! | `events-2026-11-20.db` (`-wal`, `-shm`) | the events committed on that day, a contiguous range of numbers |
 //! | `events-2026-11-20.key` | its random key, wrapped by the user's; absent when the store is not encrypted |
+//! | `index-2026-11-20.db`, `index-2026-11-20.key` | that day's full-text index; may be deleted while nothing runs |
 //! | `catalog.db`, `catalog.key` | a cache; may be deleted while nothing runs |
 //! | `store.lock` | locked by the process that writes, and its pid |
 
@@ -28,6 +30,7 @@ mod codec;
 mod error;
 mod folder;
 mod heads;
+mod index;
 pub mod key;
 mod page;
 mod reader;
@@ -38,6 +41,7 @@ mod writer;
 pub use batch::{Batch, Record};
 pub use catalog::Note;
 pub use error::StoreError;
+pub use index::{Needle, Words};
 pub use key::Key;
 pub use page::{Direction, Page, PageQuery};
 pub use reader::{Found, Known, Reader};

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::folder::{DayFile, Folder};
 use crate::heads::{self, Filter, Head, Scan};
+use crate::index::{self, Needle, Search};
 use crate::reader::{self, Payload};
 
 /// Which way a page runs, and from where. Both numbers are exclusive.
@@ -51,6 +53,9 @@ pub struct PageQuery {
     pub time_to_ms: Option<i64>,
     /// Errors only.
     pub errors_only: bool,
+    /// Tokens that an event must have to be accepted: one of each list. Only a help for finding them: whoever asks still
+    /// looks at each event.
+    pub needles: Vec<Vec<Needle>>,
     /// When to stop looking and give what was found.
     pub deadline: Instant,
 }
@@ -70,6 +75,7 @@ impl PageQuery {
             time_from_ms: None,
             time_to_ms: None,
             errors_only: false,
+            needles: Vec::new(),
             deadline,
         }
     }
@@ -185,7 +191,15 @@ fn read_file(
             let is_full = page.events.len() >= query.limit.max(1) || bytes >= query.bytes_max;
             Ok::<_, Failure>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
-        let scan = heads::scan(connection, &filter, range, newest_first, Some(query.deadline), &mut visit);
+        let mut look = |range| heads::scan(connection, &filter, range, newest_first, Some(query.deadline), &mut visit);
+        let search = |index: &Connection, look: &mut dyn FnMut(_) -> Result<Scan, Failure>| {
+            let (needles, events, deadline) = (query.needles.as_slice(), connection, query.deadline);
+            let file = &file.index;
+            index::scan(&Search { index, file, events, needles, range: range.clone(), newest_first, deadline }, look)
+        };
+        let is_indexed = !query.needles.is_empty() && !range.is_empty();
+        let found = if is_indexed { folder.with_index(file, |index| search(index, &mut look)) } else { None };
+        let scan = found.unwrap_or_else(|| look(range.clone()));
         scan.map_err(|failure| match failure {
             Failure::Sql(source) => reading(source),
             Failure::Store(error) => error,

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::error::StoreError;
 use crate::folder::{DayFile, Folder, Opened};
 use crate::heads::{self, Filter};
+use crate::index;
 use crate::page::{self, Page, PageQuery};
 
 /// Doors tell a fact again within minutes, or after the server was down for a while; opening months of files for it at
@@ -96,6 +97,16 @@ impl Reader {
     pub fn seq_first(&self) -> u64 {
         let files = self.folder.files();
         files.iter().find_map(|file| self.folder.seq_first_of(file).ok()).unwrap_or_else(|| self.folder.seq_next())
+    }
+
+    /// Committed events that a search looks at one by one, because the newest day's index does not cover them yet; all of
+    /// that day's when it has none.
+    pub fn unindexed(&self) -> u64 {
+        let files = self.folder.files();
+        let Some(newest) = files.last() else { return 0 };
+        let first = self.folder.seq_first_of(newest).unwrap_or(0);
+        let state = self.folder.with_index(newest, index::read_state).and_then(Result::ok);
+        self.folder.seq_next().saturating_sub(state.map_or(first, |state| state.indexed_to))
     }
 
     /// The highest committed number, 0 for none.

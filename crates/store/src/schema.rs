@@ -25,8 +25,12 @@ CREATE TABLE heads (
     is_error INTEGER NOT NULL, identity INTEGER);
 CREATE TABLE bodies (seq INTEGER PRIMARY KEY, codec INTEGER NOT NULL, json BLOB NOT NULL);
 CREATE TABLE contents (seq INTEGER PRIMARY KEY, codec INTEGER NOT NULL, json BLOB NOT NULL);
+CREATE TABLE rewrites (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE blocks (block INTEGER PRIMARY KEY, time_ms_min INTEGER NOT NULL, time_ms_max INTEGER NOT NULL, names BLOB NOT NULL);
 ";
+
+/// Files made before there was an index lack the list of what was rewritten since it was first read.
+pub(crate) const REWRITES: &str = "CREATE TABLE IF NOT EXISTS rewrites (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL)";
 
 /// SQLite's and SQLCipher's page size, unless one asks for another.
 pub(crate) const PAGE_BYTES: u64 = 4_096;

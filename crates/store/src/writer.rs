@@ -16,6 +16,8 @@ use crate::codec::Packer;
 use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder, Opened};
 use crate::heads::{Block, HeadWriter, Names};
+use crate::index::Words;
+use crate::index::indexer::Indexer;
 use crate::key::{self, Key};
 use crate::reader::Reader;
 use crate::schema::{self, Meta};
@@ -30,11 +32,13 @@ pub struct Options {
     pub page_cache_kib: u32,
     /// Largest size of a day's file in bytes, 0 for no limit. Reaching it fails like a full disk.
     pub file_bytes_max: u64,
+    /// What is indexed of events; `None` keeps no index, and searches look at every event.
+    pub words: Option<Words>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { encrypted: true, page_cache_kib: 2_048, file_bytes_max: 0 }
+        Options { encrypted: true, page_cache_kib: 2_048, file_bytes_max: 0, words: None }
     }
 }
 
@@ -54,6 +58,8 @@ pub struct Store {
     positions: HashMap<String, Vec<u8>>,
     packer: Packer,
     catalog: Catalog,
+    /// Before the lock, so that it has ended when somebody else may write.
+    indexer: Option<Indexer>,
     /// Holds the folder. Last, so that it is let go when everything else is closed.
     _lock: folder::Lock,
 }
@@ -105,11 +111,18 @@ impl Store {
         file.knows_seq_first(meta.seq_first);
         folder.committed(meta.seq_next);
         let packer = packer_of(&file, &connection)?;
+        let folder = Arc::new(folder);
+        let start = |words| Indexer::start(Arc::clone(&folder), words, meta.epoch.clone());
+        let indexer = options.words.map(start).transpose().map_err(|source| StoreError::Io {
+            action: "starting the indexer of",
+            path: dir.to_owned(),
+            source,
+        })?;
         Ok(Store {
             catalog: Catalog::new(dir.join("catalog.db"), key.cloned()),
             dir: dir.to_owned(),
             options,
-            folder: Arc::new(folder),
+            folder,
             epoch: meta.epoch,
             file,
             connection,
@@ -117,6 +130,7 @@ impl Store {
             seq_next: meta.seq_next,
             positions: meta.positions.into_iter().collect(),
             packer,
+            indexer,
             _lock: lock,
         })
     }
@@ -182,6 +196,9 @@ impl Store {
             };
         }
         self.folder.committed(seq_next);
+        if let Some(indexer) = &self.indexer {
+            indexer.wake();
+        }
         Ok(())
     }
 
@@ -208,6 +225,7 @@ impl Store {
     /// Empties the write-ahead log into the file and lets the folder go.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.catalog.close();
+        self.indexer = None;
         self.folder.close_idle();
         empty_log(&self.connection).map_err(self.file.sql("closing"))
     }
@@ -263,7 +281,14 @@ impl Store {
         let key = file.key(self.folder.user())?;
         let connection = schema::open_writer(&file.path, key, self.options.page_cache_kib / 4)?;
         let mut packer = packer_of(&file, &connection)?;
-        rewrite(&connection, &[(seq, json.clone())], &mut packer).map_err(file.sql("writing"))
+        let mut write = || {
+            let transaction = connection.unchecked_transaction()?;
+            rewrite(&transaction, &[(seq, json.clone())], &mut packer)?;
+            transaction.commit()
+        };
+        write().map_err(file.sql("writing"))?;
+        file.was_rewritten();
+        Ok(())
     }
 
     /// Goes on in a new day's file, with the epoch, the numbers and the positions of the one before.
@@ -362,10 +387,15 @@ fn append(connection: &Connection, batch: &Batch, tail: &mut Tail, packer: &mut 
 }
 
 fn rewrite(connection: &Connection, rewritten: &[(u64, Bytes)], packer: &mut Packer) -> rusqlite::Result<()> {
+    if !rewritten.is_empty() {
+        connection.execute(schema::REWRITES, [])?;
+    }
     for (seq, json) in rewritten {
         let (codec, packed) = packer.pack(json);
         let mut update = connection.prepare_cached("UPDATE bodies SET codec = ?2, json = ?3 WHERE seq = ?1")?;
-        update.execute(params![*seq as i64, codec, packed])?;
+        if update.execute(params![*seq as i64, codec, packed])? > 0 {
+            connection.prepare_cached("INSERT INTO rewrites (seq) VALUES (?1)")?.execute([*seq as i64])?;
+        }
     }
     Ok(())
 }

@@ -10,3 +10,4 @@ mod full_disk;
 mod keys;
 mod pages;
 mod scratch;
+mod search;

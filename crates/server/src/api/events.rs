@@ -12,7 +12,7 @@ use event::filter::Filter;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Direction, Found, PageQuery};
+use store::{Direction, Found, Needle, PageQuery};
 
 use super::problem::Problem;
 use crate::access::Granted;
@@ -50,7 +50,7 @@ pub(crate) async fn page(
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let filter = Filter::parse(asked.q.as_deref().unwrap_or_default(), clock::now())
         .map_err(|error| Problem::bad_request(error.to_string()))?;
-    let query = query_of(asked)?;
+    let query = PageQuery { needles: needles(&filter), ..query_of(asked)? };
     let reader = app.reader.clone();
     let searched = tokio::task::spawn_blocking(move || {
         let seq_last = reader.seq_last();
@@ -129,6 +129,12 @@ async fn find(app: &App, seq: u64) -> Result<Bytes, Problem> {
         Found::Gone { reason } => Err(Problem::new(StatusCode::GONE, "event_gone", reason)),
         Found::Unknown => Err(Problem::new(StatusCode::NOT_FOUND, "no_such_event", format!("there is no event {seq}"))),
     }
+}
+
+/// What the store's index can be asked for a filter.
+pub(crate) fn needles(filter: &Filter) -> Vec<Vec<Needle>> {
+    let asked = |needle: event::filter::Needle| Needle { token: needle.token, is_prefix: needle.is_prefix };
+    filter.needles().into_iter().map(|one_of| one_of.into_iter().map(asked).collect()).collect()
 }
 
 fn query_of(asked: Asked) -> Result<PageQuery, Problem> {

@@ -35,6 +35,7 @@ use store::{Direction, PageQuery, Reader, StoreError};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::api::events;
 use crate::app::App;
 use crate::hub::outbox::{Cursor, Next};
 use crate::hub::{Hub, Published};
@@ -228,6 +229,7 @@ fn look(reader: &Reader, filter: &Filter, after: u64) -> Result<Found, StoreErro
     let last = reader.seq_last();
     let mut query = PageQuery::new(Direction::Oldest { after }, PAGE_EVENTS_MAX, Instant::now() + PAGE_TIME_MAX);
     query.bytes_max = PAGE_BYTES_MAX;
+    query.needles = events::needles(filter);
     let page = reader.page(&query, &mut |json| filter.wants_json(json))?;
     let events: Vec<_> = page.events.into_iter().filter_map(published).collect();
     let told = events.last().and_then(|published| published.event.seq).unwrap_or(0);

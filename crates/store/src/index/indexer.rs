@@ -1,0 +1,278 @@
+//! The thread that indexes what is committed. It reads as any reader does, and writes its own files alone, so that no
+//! commit of events ever waits for it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+use tracing::warn;
+
+use super::{BLOCK_EVENTS, State, Words, numbers_of, read_state, rewrites};
+use crate::error::StoreError;
+use crate::folder::{DayFile, Folder, Opened};
+use crate::reader::{Payload, payload};
+use crate::schema;
+
+/// Blocks in one transaction: many, because each makes the index merge what it has.
+const BLOCKS_MAX: usize = 128;
+
+/// Bytes of tokens in one transaction, so that large events do not fill memory.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// Rewritten events looked at in one transaction.
+const REWRITES_MAX: u32 = 1_024;
+
+/// How long new events are gathered before they are indexed: searches look at them without an index meanwhile.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// How long an index that cannot be written rests.
+const REST: Duration = Duration::from_secs(5);
+
+/// Keeps the indexes of a folder up to date until it is dropped.
+pub(crate) struct Indexer {
+    signal: Arc<Signal>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Signal {
+    told: Mutex<Told>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Told {
+    stop: bool,
+    work: bool,
+}
+
+impl Signal {
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.lock().stop
+    }
+
+    /// Waits until there is work, and then a little for more of it; false when it is to stop.
+    fn wait(&self, at_most: Duration, gather: Duration) -> bool {
+        let told = self.lock();
+        let waited = self.changed.wait_timeout_while(told, at_most, |told| !told.stop && !told.work);
+        let (told, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(told, gather, |told| !told.stop);
+        let (mut told, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        told.work = false;
+        !told.stop
+    }
+}
+
+impl Indexer {
+    /// Starts it; it begins with what is not indexed yet.
+    pub(crate) fn start(folder: Arc<Folder>, words: Words, epoch: String) -> std::io::Result<Indexer> {
+        let signal = Arc::new(Signal::default());
+        let work = Work { folder, words, epoch, signal: Arc::clone(&signal), open: None, done: HashMap::new() };
+        let thread = std::thread::Builder::new().name("indexer".to_owned()).spawn(move || work.run())?;
+        Ok(Indexer { signal, thread: Some(thread) })
+    }
+
+    /// Something was committed.
+    pub(crate) fn wake(&self) {
+        let mut told = self.signal.lock();
+        if !std::mem::replace(&mut told.work, true) {
+            self.signal.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Indexer {
+    fn drop(&mut self) {
+        self.signal.lock().stop = true;
+        self.signal.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    folder: Arc<Folder>,
+    words: Words,
+    epoch: String,
+    signal: Arc<Signal>,
+    /// The index that is being written, by its day.
+    open: Option<(i64, Connection)>,
+    /// Days that are indexed to their end, and how many times they had been rewritten by then.
+    done: HashMap<i64, u64>,
+}
+
+/// What one transaction writes.
+struct Pass {
+    texts: Vec<(u64, String)>,
+    state: State,
+    /// Whether there is more to do.
+    more: bool,
+}
+
+impl Work {
+    fn run(mut self) {
+        let mut rest = Duration::ZERO;
+        loop {
+            let mut files = self.folder.files();
+            files.reverse();
+            for (age, file) in files.iter().enumerate() {
+                if self.signal.is_stopped() {
+                    return;
+                }
+                if let Err(error) = self.catch_up(file, age == 0) {
+                    // Today's events come first; it is tried again, and searches do without it meanwhile.
+                    if rest.is_zero() {
+                        warn!("the index of a day is not kept up: {error}");
+                    }
+                    self.open = None;
+                    if matches!(&error, StoreError::Sql { path, .. } if *path == file.index.path && !error.is_full()) {
+                        file.index.distrust();
+                    }
+                    rest = REST;
+                }
+            }
+            let at_most = if rest.is_zero() { Duration::from_secs(3_600) } else { rest };
+            if !self.signal.wait(at_most, GATHER.max(rest)) {
+                return;
+            }
+            rest = Duration::ZERO;
+        }
+    }
+
+    /// Brings one day's index up to its events.
+    fn catch_up(&mut self, file: &DayFile, is_newest: bool) -> Result<(), StoreError> {
+        let rewritten = file.times_rewritten();
+        let usable = file.index.generation().is_some();
+        if !is_newest && usable && self.done.get(&file.day) == Some(&rewritten) {
+            return Ok(());
+        }
+        if !usable || self.open.as_ref().is_none_or(|(day, _)| *day != file.day) {
+            self.open = None;
+            let meta =
+                self.folder.read(file, |opened| schema::read_meta(&opened.connection).map_err(file.sql("reading")))?;
+            let user = self.folder.user();
+            let connection = file.index.open_writer(user, self.words, &self.epoch, meta.seq_first)?;
+            let state = read_state(&connection).map_err(file.index.sql("reading"))?;
+            if state.indexed_to > meta.seq_next {
+                // The events are of an earlier time than their index: a backup was put back.
+                file.index.distrust();
+                drop(connection);
+                let anew = file.index.open_writer(user, self.words, &self.epoch, meta.seq_first)?;
+                self.open = Some((file.day, anew));
+            } else {
+                self.open = Some((file.day, connection));
+            }
+        }
+        let Some((_, connection)) = &mut self.open else { return Ok(()) };
+        loop {
+            if self.signal.is_stopped() {
+                return Ok(());
+            }
+            let state = read_state(connection).map_err(file.index.sql("reading"))?;
+            let words = self.words;
+            let pass = self.folder.read(file, |opened| gather(opened, file, state, words, is_newest))?;
+            if pass.state != state {
+                write(connection, &pass).map_err(file.index.sql("writing"))?;
+            }
+            if !pass.more {
+                break;
+            }
+        }
+        if !is_newest {
+            self.open = None;
+            self.done.insert(file.day, rewritten);
+        }
+        Ok(())
+    }
+}
+
+/// Reads, in one snapshot, what comes next.
+fn gather(opened: &Opened, file: &DayFile, state: State, words: Words, is_newest: bool) -> Result<Pass, StoreError> {
+    let reading = file.sql("reading");
+    let snapshot = opened.connection.unchecked_transaction().map_err(&reading)?;
+    let meta = schema::read_meta(&snapshot).map_err(&reading)?;
+    let (rewritten, rewrites_to) = rewrites(&snapshot, state.rewrites_to, REWRITES_MAX).map_err(&reading)?;
+    let mut pass = Pass {
+        texts: Vec::new(),
+        state: State { rewrites_to, ..state },
+        more: rewritten.len() >= REWRITES_MAX as usize,
+    };
+    let again: BTreeSet<u64> =
+        rewritten.iter().filter(|seq| **seq < state.indexed_to).map(|seq| seq / BLOCK_EVENTS).collect();
+    for block in again {
+        let numbers = numbers_of(block);
+        let upper = (*numbers.end()).min(state.indexed_to - 1);
+        pass.texts.push((block, text_of(opened, file, *numbers.start()..=upper, words)?));
+    }
+    let mut bytes: usize = pass.texts.iter().map(|(_, text)| text.len()).sum();
+    let mut blocks = 0;
+    while pass.state.indexed_to < meta.seq_next {
+        let block = pass.state.indexed_to / BLOCK_EVENTS;
+        let end = (*numbers_of(block).end()).min(meta.seq_next - 1);
+        // An unfinished block waits, unless it is the last of its day.
+        if is_newest && end < *numbers_of(block).end() {
+            break;
+        }
+        if blocks >= BLOCKS_MAX || bytes >= TEXT_BYTES_MAX {
+            pass.more = true;
+            break;
+        }
+        let text = text_of(opened, file, pass.state.indexed_to..=end, words)?;
+        bytes += text.len();
+        blocks += 1;
+        pass.texts.push((block, text));
+        pass.state.indexed_to = end + 1;
+    }
+    Ok(pass)
+}
+
+/// The tokens of some events, each once.
+fn text_of(
+    opened: &Opened,
+    file: &DayFile,
+    numbers: std::ops::RangeInclusive<u64>,
+    words: Words,
+) -> Result<String, StoreError> {
+    let mut tokens: HashSet<String> = HashSet::new();
+    for seq in numbers {
+        let json = match payload(opened, file, Payload::Body, seq) {
+            Ok(json) => json,
+            // It cannot be found either way; a search that comes to it says so.
+            Err(StoreError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(json) = json else { continue };
+        (words.tell)(&json, &mut |token| {
+            if !tokens.contains(token) {
+                tokens.insert(token.to_owned());
+            }
+        });
+    }
+    let mut text = String::with_capacity(tokens.iter().map(|token| token.len() + 1).sum());
+    for token in tokens {
+        text.push_str(&token);
+        text.push(' ');
+    }
+    Ok(text)
+}
+
+fn write(connection: &mut Connection, pass: &Pass) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO words (rowid, text) VALUES (?1, ?2)")?;
+        for (block, text) in &pass.texts {
+            put.execute(params![*block as i64, text])?;
+        }
+    }
+    let State { indexed_to, rewrites_to } = pass.state;
+    let sql = "UPDATE state SET indexed_to = ?1, rewrites_to = ?2 WHERE id = 1";
+    transaction.prepare_cached(sql)?.execute(params![indexed_to as i64, rewrites_to])?;
+    transaction.commit()
+}

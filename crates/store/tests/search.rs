@@ -1,0 +1,266 @@
+//! The full-text index finds what looking at every event finds, whatever happens to it.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use store::{Batch, Direction, Needle, Options, PageQuery, Reader, Store, Words};
+
+use crate::scratch::{DAY_MS, NOW_MS, Scratch, far, key, numbers, record};
+
+/// Letters and digits, as they are.
+fn tell(json: &[u8], tell: &mut dyn FnMut(&str)) {
+    let text = String::from_utf8_lossy(json);
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(|token| !token.is_empty()).for_each(tell);
+}
+
+fn options(version: u32) -> Options {
+    Options { words: Some(Words { version, tell }), ..Options::default() }
+}
+
+fn open(scratch: &Scratch) -> Store {
+    Store::open(&scratch.dir(), Some(&key()), options(1), NOW_MS).unwrap()
+}
+
+/// An event about its number's last digit, and one in a hundred about a needle.
+fn json(seq: u64) -> Bytes {
+    let rare = if seq.is_multiple_of(100) { "needle" } else { "hay" };
+    Bytes::from(format!("{{\"seq\":{seq},\"data\":\"about{} {rare}stack\"}}", seq % 10))
+}
+
+fn write(store: &mut Store, count: u64, day: i64) {
+    let first = store.next_seq();
+    for from in (first..first + count).step_by(97) {
+        let records =
+            (from..(from + 97).min(first + count)).map(|seq| store::Record { json: json(seq), ..record(seq) });
+        store.write(&Batch { records: records.collect(), ..Batch::default() }, NOW_MS + day * DAY_MS).unwrap();
+    }
+}
+
+fn eventually_indexed(reader: &Reader) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while reader.unindexed() >= 16 {
+        assert!(Instant::now() < deadline, "{} events are not indexed", reader.unindexed());
+        std::thread::yield_now();
+    }
+}
+
+/// The numbers of the events that hold `text`, newest first, and how many events were looked at.
+fn found(reader: &Reader, token: &str, text: &str) -> (Vec<u64>, usize) {
+    let mut looked = 0;
+    let needle = Needle { token: token.to_owned(), is_prefix: true };
+    let query =
+        PageQuery { needles: vec![vec![needle]], ..PageQuery::new(Direction::Newest { before: None }, 100_000, far()) };
+    let page = reader
+        .page(&query, &mut |json| {
+            looked += 1;
+            json.windows(text.len()).any(|part| part == text.as_bytes())
+        })
+        .unwrap();
+    (numbers(&page), looked)
+}
+
+fn hundreds(last: u64) -> Vec<u64> {
+    (1..=last / 100).rev().map(|hundred| hundred * 100).collect()
+}
+
+#[test]
+fn a_rare_word_is_found_by_looking_at_few_events_and_at_the_tail() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 5_000, 0);
+    write(&mut store, 3_000, 1);
+    let reader = store.reader();
+    // Complete at any time, however far the index is.
+    assert_eq!(found(&reader, "needle", "needlestack").0, hundreds(8_000));
+    eventually_indexed(&reader);
+    let deadline = far();
+    let looked = loop {
+        let (numbers, looked) = found(&reader, "needle", "needlestack");
+        assert_eq!(numbers, hundreds(8_000));
+        // Yesterday's index is made after today's.
+        if looked < 3_000 || Instant::now() > deadline {
+            break looked;
+        }
+    };
+    assert!(looked < 80 * 16 + 16 + 32, "{looked} events were looked at for 80");
+    write(&mut store, 150, 1);
+    assert_eq!(found(&reader, "needle", "needlestack").0, hundreds(8_150));
+    assert_eq!(found(&reader, "never", "never").0, []);
+}
+
+#[test]
+fn pages_in_both_directions_follow_each_other_with_an_index_too() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 2_000, 0);
+    write(&mut store, 1_111, 2);
+    eventually_indexed(&store.reader());
+    write(&mut store, 77, 2);
+    let needles = || {
+        vec![
+            vec![Needle { token: "about7".into(), is_prefix: false }],
+            vec![Needle { token: "hay".into(), is_prefix: true }],
+        ]
+    };
+    let expected: Vec<u64> = (1..=3_188).filter(|seq| seq % 10 == 7).collect();
+    for limit in [1, 13, 500] {
+        for forth in [true, false] {
+            // Both a clock with time and one that is always late must get through.
+            for deadline in [far(), Instant::now() - Duration::from_secs(1)] {
+                let mut direction =
+                    if forth { Direction::Oldest { after: 0 } } else { Direction::Newest { before: None } };
+                let mut all = Vec::new();
+                loop {
+                    let query = PageQuery { needles: needles(), ..PageQuery::new(direction, limit, deadline) };
+                    let page =
+                        store.reader().page(&query, &mut |json| json.windows(6).any(|part| part == b"about7")).unwrap();
+                    all.extend(numbers(&page));
+                    let Some(next) = page.next else { break };
+                    direction = if forth {
+                        Direction::Oldest { after: next }
+                    } else {
+                        Direction::Newest { before: Some(next) }
+                    };
+                }
+                if !forth {
+                    all.reverse();
+                }
+                assert_eq!(all, expected, "limit {limit}, forth {forth}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_event_that_is_enriched_is_found_by_its_new_words_at_once_and_after_a_restart() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 1_000, 0);
+    write(&mut store, 1_000, 1);
+    eventually_indexed(&store.reader());
+    let enriched = |seq: u64| (seq, Bytes::from(format!("{{\"seq\":{seq},\"data\":\"enriched\"}}")));
+    let rewritten = vec![enriched(5), enriched(1_500), enriched(2_000)];
+    store.write(&Batch { rewritten, ..Batch::default() }, NOW_MS + DAY_MS).unwrap();
+    assert_eq!(found(&store.reader(), "enriched", "enriched").0, [2_000, 1_500, 5]);
+    store.close().unwrap();
+    let store = open(&scratch);
+    let deadline = far();
+    loop {
+        let (numbers, looked) = found(&store.reader(), "enriched", "enriched");
+        assert_eq!(numbers, [2_000, 1_500, 5]);
+        if looked <= 3 * 16 + 16 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{looked} events are looked at");
+    }
+}
+
+#[test]
+fn an_index_that_is_deleted_damaged_or_of_other_tokens_is_built_anew() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 3_000, 0);
+    eventually_indexed(&store.reader());
+    store.close().unwrap();
+    let path = scratch.dir().join("index-2026-11-20.db");
+    let harm: [(&str, &dyn Fn()); 5] = [
+        ("deleted", &|| fs::remove_file(&path).unwrap()),
+        ("deleted with its key", &|| {
+            fs::remove_file(&path).unwrap();
+            fs::remove_file(path.with_extension("key")).unwrap();
+        }),
+        ("without its key", &|| fs::remove_file(path.with_extension("key")).unwrap()),
+        ("a byte flipped in every page", &|| {
+            let mut bytes = fs::read(&path).unwrap();
+            for at in (2_000..bytes.len()).step_by(4_096) {
+                bytes[at] ^= 1;
+            }
+            fs::write(&path, bytes).unwrap();
+        }),
+        ("something else", &|| fs::write(&path, "nonsense".repeat(10_000)).unwrap()),
+    ];
+    for (what, harm) in harm {
+        harm();
+        let store = open(&scratch);
+        let deadline = far();
+        loop {
+            let (numbers, looked) = found(&store.reader(), "needle", "needlestack");
+            assert_eq!(numbers, hundreds(3_000), "{what}");
+            if looked < 600 {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{what}: it is not built anew");
+        }
+        store.close().unwrap();
+    }
+    let store = Store::open(&scratch.dir(), Some(&key()), options(2), NOW_MS).unwrap();
+    eventually_indexed(&store.reader());
+    assert_eq!(found(&store.reader(), "needle", "needlestack").0, hundreds(3_000));
+}
+
+#[test]
+fn an_index_that_is_damaged_while_it_is_used_costs_no_result() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 20_000, 0);
+    eventually_indexed(&store.reader());
+    store.close().unwrap();
+    let path = scratch.dir().join("index-2026-11-20.db");
+    let mut bytes = fs::read(&path).unwrap();
+    // Its first pages stay whole, so that it opens.
+    for at in (8 * 4_096 + 100..bytes.len()).step_by(4_096) {
+        bytes[at] ^= 1;
+    }
+    fs::write(&path, bytes).unwrap();
+    let mut store = open(&scratch);
+    let deadline = far();
+    loop {
+        let (numbers, looked) = found(&store.reader(), "needle", "needlestack");
+        assert_eq!(numbers, hundreds(store.seq_last()));
+        if looked < 5_000 {
+            break;
+        }
+        // What is committed makes the indexer look.
+        write(&mut store, 1, 0);
+        assert!(Instant::now() < deadline, "it is not built anew");
+    }
+}
+
+#[test]
+fn events_of_an_earlier_time_than_their_index_are_indexed_anew() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 500, 0);
+    store.close().unwrap();
+    let path = scratch.dir().join("events-2026-11-20.db");
+    let earlier = fs::read(&path).unwrap();
+    let mut store = open(&scratch);
+    write(&mut store, 500, 0);
+    eventually_indexed(&store.reader());
+    store.close().unwrap();
+    fs::write(&path, earlier).unwrap();
+    let mut store = open(&scratch);
+    assert_eq!(store.seq_last(), 500);
+    write(&mut store, 300, 0);
+    eventually_indexed(&store.reader());
+    assert_eq!(found(&store.reader(), "needle", "needlestack").0, hundreds(800));
+}
+
+#[test]
+fn no_token_lies_open_in_the_index() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 3_000, 0);
+    eventually_indexed(&store.reader());
+    let check = || {
+        for entry in fs::read_dir(scratch.dir()).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            assert!(!bytes.windows(6).any(|part| part == b"needle"), "{}", path.display());
+        }
+    };
+    check();
+    store.close().unwrap();
+    check();
+}
