@@ -9,6 +9,7 @@ mod ingest;
 mod launch;
 mod monitor;
 mod peer;
+mod store;
 mod table;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ use anyhow::{Context, Result, bail};
 fn main() -> Result<()> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        names = ["hook", "launch", "ingest", "fanout"].map(str::to_owned).to_vec();
+        names = ["hook", "launch", "ingest", "fanout", "store"].map(str::to_owned).to_vec();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     for name in names {
@@ -28,7 +29,14 @@ fn main() -> Result<()> {
             // What `fanout` starts to compare with.
             "peer-socketio" => runtime.block_on(peer::socketio())?,
             "peer-raw" => peer::raw()?,
-            other => bail!("there is no benchmark {other:?}; there are hook, launch, ingest and fanout"),
+            "store" => store::run(1_000_000)?,
+            "store-10m" => store::run(10_000_000)?,
+            "store-100k" => store::run(100_000)?,
+            other => {
+                bail!(
+                    "there is no benchmark {other:?}; there are hook, launch, ingest, fanout, store, store-100k and store-10m"
+                )
+            }
         }
     }
     Ok(())

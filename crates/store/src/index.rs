@@ -29,8 +29,11 @@ pub struct Words {
     /// Grows whenever other tokens are made; indexes with an earlier one are built anew.
     pub version: u32,
     /// Tells the tokens of an event's JSON: letters, digits and characters beyond ASCII alone, ASCII in lower case.
-    pub tell: fn(&[u8], &mut dyn FnMut(&str)),
+    pub tell: Tell,
 }
+
+/// Tells the tokens of some JSON, one by one.
+pub type Tell = fn(&[u8], &mut dyn FnMut(&str));
 
 /// A token to look up.
 #[derive(Clone, Debug, PartialEq, Eq)]

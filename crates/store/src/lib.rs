@@ -41,7 +41,7 @@ mod writer;
 pub use batch::{Batch, Record};
 pub use catalog::Note;
 pub use error::StoreError;
-pub use index::{Needle, Words};
+pub use index::{Needle, Tell, Words};
 pub use key::Key;
 pub use page::{Direction, Page, PageQuery};
 pub use reader::{Found, Known, Reader};

@@ -103,8 +103,8 @@ fn named<E: From<rusqlite::Error>>(
     if search.newest_first {
         again.reverse();
     }
-    let mut both = Both { rows: rows.peekable(), again: again.into_iter().peekable(), descending: search.newest_first };
-    while let Some(block) = both.next() {
+    let both = Both { rows: rows.peekable(), again: again.into_iter().peekable(), descending: search.newest_first };
+    for block in both {
         let block = match block {
             Ok(block) => block,
             Err(error) => return broken(error, begun),
