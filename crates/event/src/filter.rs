@@ -3,6 +3,7 @@
 //! `words` match at the start of a token, `"phrases"` anywhere, `-` negates, `field:value` takes comma lists. Fields:
 //! `ns kind type tool agent session project path level is took last from to raw`; `/regex/` matches the text.
 
+mod glance;
 mod tokens;
 
 use regex::{Regex, RegexBuilder};
@@ -32,6 +33,7 @@ impl std::fmt::Display for QueryError {
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     terms: Vec<(bool, Term)>,
+    glance: glance::Glance,
 }
 
 #[derive(Clone, Debug)]
@@ -104,7 +106,8 @@ impl Filter {
             }
             rest = after.trim_start();
         }
-        Ok(Filter { terms })
+        let glance = glance::Glance::of(&terms);
+        Ok(Filter { terms, glance })
     }
 
     /// Whether it wants everything.
@@ -114,7 +117,8 @@ impl Filter {
 
     /// Whether it wants the event with this JSON. What cannot be read is not wanted.
     pub fn wants_json(&self, json: &[u8]) -> bool {
-        self.is_empty() || serde_json::from_slice::<Subject>(json).is_ok_and(|subject| self.wants(&subject))
+        let reads = || serde_json::from_slice::<Subject>(json).is_ok_and(|subject| self.wants(&subject));
+        self.is_empty() || (self.glance.allows(json) && reads())
     }
 
     /// Whether it wants this event.

@@ -83,7 +83,7 @@ fn a_rare_word_is_found_by_looking_at_few_events_and_at_the_tail() {
             break looked;
         }
     };
-    assert!(looked < 80 * 16 + 16 + 32, "{looked} events were looked at for 80");
+    assert!(looked < 80 * 4 + 16 + 32, "{looked} events were looked at for 80");
     write(&mut store, 150, 1);
     assert_eq!(found(&reader, "needle", "needlestack").0, hundreds(8_150));
     assert_eq!(found(&reader, "never", "never").0, []);
@@ -149,7 +149,7 @@ fn an_event_that_is_enriched_is_found_by_its_new_words_at_once_and_after_a_resta
     loop {
         let (numbers, looked) = found(&store.reader(), "enriched", "enriched");
         assert_eq!(numbers, [2_000, 1_500, 5]);
-        if looked <= 3 * 16 + 16 {
+        if looked <= 3 * 4 + 16 {
             break;
         }
         assert!(Instant::now() < deadline, "{looked} events are looked at");

@@ -105,7 +105,7 @@ fn of_text(folded: &str, begins_a_token: bool) -> Vec<Vec<Needle>> {
 }
 
 /// The longest stretches of letters and digits, and where they begin.
-fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     text.split(|letter: char| !letter.is_alphanumeric()).filter_map(move |run| {
         let start = at + text[at..].find(run).unwrap_or(0);
