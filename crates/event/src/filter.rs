@@ -1,6 +1,7 @@
 //! Which events somebody wants: the query language of live views and history.
 //!
-//! `words` match at the start of a token, `"phrases"` anywhere, `-` negates, `field:value` takes comma lists. Fields:
+//! `words` match at the start of a token, `"phrases"` anywhere, `-` negates, `field:value` takes comma lists, in which a
+//! value may end with `*`. `contract/filter.json` says by examples what is wanted; the page is held to it too. Fields:
 //! `ns kind type tool agent session project path level is took last from to raw`; `/regex/` matches the text.
 
 mod glance;
@@ -46,6 +47,7 @@ enum Term {
     IsError,
     IsNeed,
     IsOpen,
+    IsDenied,
     /// Log lines of this rank and above.
     Level(u8),
     Took {
@@ -200,7 +202,8 @@ impl Term {
                 "error" => Ok(Some(Some(Term::IsError))),
                 "need" => Ok(Some(Some(Term::IsNeed))),
                 "open" => Ok(Some(Some(Term::IsOpen))),
-                _ => Err(QueryError(format!("is:{value} is unknown; write is:error, is:need or is:open"))),
+                "denied" => Ok(Some(Some(Term::IsDenied))),
+                _ => Err(QueryError(format!("is:{value} is unknown; write is:error, is:need, is:open or is:denied"))),
             },
             "took" => {
                 let (more, length) = match (value.strip_prefix('>'), value.strip_prefix('<')) {
@@ -236,6 +239,7 @@ impl Term {
             Term::IsError => subject.is_error(),
             Term::IsNeed => matches!(subject.kind.as_str(), "permission.requested" | "elicitation.requested"),
             Term::IsOpen => subject.kind == "tool_call.started",
+            Term::IsDenied => subject.outcome.as_deref() == Some("denied"),
             Term::Level(least) => subject.level().is_some_and(|rank| rank >= *least),
             Term::Took { more, ms } => {
                 subject.duration_ms.is_some_and(|took| if *more { took > *ms } else { took < *ms })
@@ -264,24 +268,29 @@ impl Subject {
     }
 
     fn field(&self, field: Field, wanted: &[String]) -> bool {
-        let is = |value: &Option<String>| value.as_deref().is_some_and(|value| wanted.contains(&fold(value)));
+        let named = |value: &str| wanted.iter().any(|wanted| is_named(wanted, value));
+        let is = |value: &Option<String>| value.as_deref().is_some_and(|value| named(&fold(value)));
         let begins = |value: &Option<String>| {
-            value.as_deref().is_some_and(|value| wanted.iter().any(|wanted| fold(value).starts_with(wanted.as_str())))
+            let begins = |value: &str| wanted.iter().any(|wanted| value.starts_with(wanted.trim_end_matches('*')));
+            value.as_deref().is_some_and(|value| begins(&fold(value)))
         };
         match field {
             Field::Namespace => {
-                wanted.iter().any(|wanted| wanted.trim_start_matches('/') == self.namespace.trim_start_matches('/'))
+                let namespace = fold(self.namespace.trim_start_matches('/'));
+                wanted.iter().any(|wanted| is_named(wanted.trim_start_matches('/'), &namespace))
             }
+            // `tool` stands for `tool_call.started` and its like.
             Field::Kind => wanted.iter().any(|wanted| {
-                *wanted == self.kind || *wanted == self.event || self.kind.split('.').next() == Some(wanted)
+                let rest = self.kind.strip_prefix(wanted.as_str());
+                is_named(wanted, &self.kind)
+                    || is_named(wanted, &fold(&self.event))
+                    || rest.is_some_and(|rest| rest.starts_with(['.', '_']))
             }),
             Field::Tool => is(&self.tool_name),
             Field::Agent => {
                 is(&self.agent_type)
                     || is(&self.agent_id)
-                    || (self.agent_id.is_none()
-                        && self.agent_type.is_none()
-                        && wanted.iter().any(|wanted| wanted == "main"))
+                    || (self.agent_id.is_none() && self.agent_type.is_none() && named("main"))
             }
             Field::Session => begins(&self.session_id),
             Field::Project => is(&self.cwd.as_deref().map(Subject::project_of).map(str::to_owned)),
@@ -302,7 +311,7 @@ impl Subject {
 
     /// A project is the folder that its sessions work in.
     fn project_of(cwd: &str) -> &str {
-        cwd.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+        cwd.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default()
     }
 
     /// Everything a word can be found in: the summary, the names, and every string of the payload.
@@ -347,6 +356,11 @@ fn collect(value: &Value, text: &mut String) {
     }
 }
 
+/// Whether a value of a list stands for this name: as it is, or by its beginning if it ends with `*`.
+fn is_named(wanted: &str, name: &str) -> bool {
+    wanted.strip_suffix('*').map_or(wanted == name, |beginning| name.starts_with(beginning))
+}
+
 /// Upper and lower case are the same.
 fn fold(text: &str) -> String {
     text.to_lowercase()
@@ -387,97 +401,4 @@ fn duration_ms(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn wants(query: &str) -> bool {
-        let event = json!({"seq": 1, "time": "2026-11-20T14:31:07.950Z", "recorded_at": "2026-11-20T14:31:07.953Z", "kind": "tool_call.failed",
-            "namespace": "/hook", "event": "post_tool", "session_id": "c01bd4e7-22aa", "agent_type": "Explore", "agent_id": "a4", "tool_name": "Bash",
-            "cwd": "/w/web-shop", "outcome": "error", "duration_ms": 6110, "summary": "exit 1 · pnpm test checkout", "sources": ["hook"],
-            "data": {"tool_input": {"command": "pnpm test checkout"}, "error": "at handleRequest (src/server/hub.rs:41)\nsnake_case \"Ünïcode\""}});
-        Filter::parse(query, Time::parse("2026-11-20T14:40:00Z").unwrap())
-            .unwrap()
-            .wants_json(event.to_string().as_bytes())
-    }
-
-    #[test]
-    fn words_are_found_at_the_start_of_tokens() {
-        for query in [
-            "checkout",
-            "CHECK",
-            "hub.rs",
-            "src/server/hub.rs",
-            "handleRequest",
-            "request",
-            "case",
-            "ünï",
-            "check*",
-            "pnpm -absent",
-        ] {
-            assert!(wants(query), "{query}");
-        }
-        for query in ["heckout", "absent", "-checkout", "pnpm absent"] {
-            assert!(!wants(query), "{query}");
-        }
-    }
-
-    #[test]
-    fn fields_phrases_times_and_expressions_narrow() {
-        for query in [
-            "tool:Bash,Edit is:error",
-            "ns:hook kind:tool_call",
-            "type:post_tool",
-            "session:c01b",
-            "project:web-shop",
-            "agent:explore",
-            "took:>5s",
-            "last:15m",
-            "\"test checkout\"",
-            "/exit \\d/",
-            "-tool:Read",
-            "from:2026-11-20T14:00:00Z to:2026-11-20T15:00:00Z",
-            "raw:1",
-        ] {
-            assert!(wants(query), "{query}");
-        }
-        for query in [
-            "tool:Read",
-            "-is:error",
-            "ns:log",
-            "took:<5s",
-            "last:5m",
-            "\"checkout test\"",
-            "/exit \\d\\d/",
-            "project:shop",
-        ] {
-            assert!(!wants(query), "{query}");
-        }
-    }
-
-    #[test]
-    fn a_level_is_a_log_lines_and_all_above_it() {
-        let line = |level: &str| {
-            let event = json!({"time": "2026-11-20T14:31:07.950Z", "kind": "log.message", "namespace": "/log", "event": "message",
-                "data": {"level": level, "message": "m"}});
-            event.to_string()
-        };
-        let filter = Filter::parse("level:warning", Time::from_ms(0)).unwrap();
-        for (level, wanted) in
-            [("DEBUG", false), ("INFO", false), ("WARNING", true), ("warn", true), ("CRITICAL", true), ("odd", false)]
-        {
-            assert_eq!(filter.wants_json(line(level).as_bytes()), wanted, "{level}");
-        }
-        assert!(!wants("level:debug"), "no log line");
-        assert!(Filter::parse("level:loud", Time::from_ms(0)).unwrap_err().0.contains("level:debug"));
-    }
-
-    #[test]
-    fn a_query_that_means_nothing_says_what_to_write() {
-        let error = |query| Filter::parse(query, Time::from_ms(0)).unwrap_err().0;
-        assert!(error("is:nonsense").contains("is:error"));
-        assert!(error("took:>x").contains("took:>5s"));
-        assert!(error("/(/").contains("regular expression"));
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod contract;
+mod filter;
 mod hostile;
 mod monitor;
 mod performance;

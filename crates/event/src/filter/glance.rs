@@ -36,7 +36,11 @@ fn held_by(term: &Term) -> Vec<Vec<String>> {
     match term {
         Term::Word(text) | Term::Prefix(text) | Term::Phrase(text) => runs(text),
         // Said by what is not there.
-        Term::Field(Field::Agent, values) if values.iter().any(|value| value == "main") => Vec::new(),
+        Term::Field(Field::Agent, values)
+            if values.iter().any(|value| "main".starts_with(value.trim_end_matches('*'))) =>
+        {
+            Vec::new()
+        }
         Term::Field(_, values) => {
             let longest = |value: &String| {
                 tokens::runs(value).map(|(_, run)| run.to_owned()).max_by_key(String::len).unwrap_or_default()
@@ -45,6 +49,7 @@ fn held_by(term: &Term) -> Vec<Vec<String>> {
         }
         Term::IsNeed => vec![vec!["requested".to_owned()]],
         Term::IsOpen => vec![vec!["started".to_owned()]],
+        Term::IsDenied => vec![vec!["denied".to_owned()]],
         Term::Level(_) => vec![vec!["level".to_owned()]],
         Term::Regex(_) | Term::IsError | Term::Took { .. } | Term::From(_) | Term::To(_) => Vec::new(),
     }

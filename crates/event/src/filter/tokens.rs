@@ -59,8 +59,12 @@ fn needles_of(term: &Term) -> Vec<Vec<Needle>> {
             _ => Vec::new(),
         },
         Term::Field(Field::Session, sessions) => {
-            let begins = |session: &String| Needle { token: facet('s', session), is_prefix: true };
+            let begins = |session: &String| beginning(facet('s', session.trim_end_matches('*')));
             vec![sessions.iter().map(begins).collect()]
+        }
+        // `tool` stands for `tool_call.started`, too.
+        Term::Field(Field::Kind, kinds) => {
+            vec![kinds.iter().map(|kind| beginning(facet('k', kind.trim_end_matches('*')))).collect()]
         }
         Term::Field(field, values) => {
             let trimmed = |value: &str| value.trim_start_matches('/').to_owned();
@@ -68,11 +72,17 @@ fn needles_of(term: &Term) -> Vec<Vec<Needle>> {
                 Field::Namespace => values.iter().map(|value| trimmed(value)).collect(),
                 _ => values.clone(),
             };
-            one_of(letter_of(*field), &mut values.iter().map(String::as_str))
+            let letter = letter_of(*field);
+            let asked = |value: &String| match value.strip_suffix('*') {
+                Some(start) => beginning(facet(letter, start)),
+                None => exactly(facet(letter, value)),
+            };
+            vec![values.iter().map(asked).collect()]
         }
         Term::IsError => one_of('e', &mut ["error"].into_iter()),
         Term::IsNeed => one_of('k', &mut ["permission.requested", "elicitation.requested"].into_iter()),
         Term::IsOpen => one_of('k', &mut ["tool_call.started"].into_iter()),
+        Term::IsDenied => one_of('e', &mut ["denied"].into_iter()),
         Term::Level(least) => {
             let ranks: Vec<String> = (*least..=5).map(|rank| rank.to_string()).collect();
             one_of('l', &mut ranks.iter().map(String::as_str))
@@ -151,7 +161,6 @@ fn each_facet(subject: &Subject, tell: &mut dyn FnMut(&str)) {
     say('n', subject.namespace.trim_start_matches('/'));
     say('k', &subject.kind);
     say('k', &subject.event);
-    say('k', subject.kind.split('.').next().unwrap_or_default());
     for (letter, value) in [
         ('s', &subject.session_id),
         ('a', &subject.agent_id),
@@ -169,9 +178,16 @@ fn each_facet(subject: &Subject, tell: &mut dyn FnMut(&str)) {
     if subject.is_error() {
         say('e', "error");
     }
+    if subject.outcome.as_deref() == Some("denied") {
+        say('e', "denied");
+    }
     if let Some(rank) = subject.level() {
         say('l', &rank.to_string());
     }
+}
+
+fn beginning(token: String) -> Needle {
+    Needle { token, is_prefix: true }
 }
 
 fn exactly(token: String) -> Needle {
