@@ -82,6 +82,12 @@ pub enum StoreError {
         /// The number that came.
         found: u64,
     },
+    /// The file is not part of the store any more: its day has been removed, or it was damaged and set aside.
+    #[error("{} is not in the store any more", path.display())]
+    Removed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A payload on disk cannot be read back.
     #[error("event {seq} in {} is damaged: {problem}", path.display())]
     Damaged {

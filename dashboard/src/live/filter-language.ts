@@ -6,12 +6,16 @@ export type IsKey = 'error' | 'open' | 'need' | 'denied';
 export type Term =
   | { kind: 'column'; key: ColumnKey; values: string[]; negated: boolean }
   | { kind: 'is'; value: IsKey; negated: boolean }
-  | { kind: 'text'; text: string; negated: boolean }
+  | { kind: 'text'; text: string; style: TextStyle; negated: boolean }
   | { kind: 'regex'; source: string; negated: boolean }
   | { kind: 'took'; above: boolean; ms: number; negated: boolean }
+  | { kind: 'level'; least: number; negated: boolean }
   | { kind: 'last'; ms: number }
   | { kind: 'from' | 'to'; at: number }
   | { kind: 'raw'; on: boolean };
+
+/** A word begins a token, a phrase stands anywhere, a path in the names of files. */
+export type TextStyle = 'word' | 'phrase' | 'path';
 
 export interface Token {
   /** As typed. */
@@ -21,14 +25,16 @@ export interface Token {
   problem: string | undefined;
 }
 
-const COLUMNS: Record<string, ColumnKey> = { ns: 'ns', type: 'type', tool: 'tool', agent: 'agent', session: 'session', project: 'project' };
+const COLUMNS: Record<string, ColumnKey> = { ns: 'ns', namespace: 'ns', type: 'type', kind: 'type', tool: 'tool', agent: 'agent', session: 'session', project: 'project' };
 const IS: Record<string, IsKey> = { error: 'error', open: 'open', need: 'need', denied: 'denied' };
+/** Python's levels in their order, and the other names for them. */
+const LEVELS: Record<string, number> = { trace: 0, debug: 1, info: 2, warning: 3, warn: 3, error: 4, critical: 5, fatal: 5 };
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Events that only repeat what a call's row says; shown with `raw:1`, or when a `type:` asks for them. */
 export const ECHO_KINDS: ReadonlySet<string> = new Set(['tool_batch.finished', 'file.operated']);
 
-export const FILTER_KEYS: readonly string[] = ['ns:', 'type:', 'tool:', 'agent:', 'session:', 'project:', 'path:', 'is:', 'took:', 'last:', 'from:', 'to:', 'raw:1'];
+export const FILTER_KEYS: readonly string[] = ['ns:', 'type:', 'tool:', 'agent:', 'session:', 'project:', 'path:', 'is:', 'level:', 'took:', 'last:', 'from:', 'to:', 'raw:1'];
 
 /** `now` is what `from:14:30` without a date counts from. */
 export function parseFilter(line: string, now: number = Date.now()): Token[] {
@@ -39,9 +45,9 @@ export function termsOf(tokens: readonly Token[]): Term[] {
   return tokens.flatMap((token) => (token.term ? [token.term] : []));
 }
 
-/** Words are cut at spaces outside of quotes and slashes. */
+/** Words are cut at spaces outside of quotes and slashes; an expression ends at a slash before a space or the end. */
 export function split(line: string): string[] {
-  return line.match(/-?(?:[a-z]+:)?"[^"]*"?|-?\/(?:[^/\\\s]|\\.)+\/(?=\s|$)|\S+/gi) ?? [];
+  return line.match(/-?(?:[a-z]+:)?"[^"]*"?|-?\/.+?\/(?=\s|$)|\S+/gi) ?? [];
 }
 
 function parseToken(source: string, now: number): Token {
@@ -53,8 +59,9 @@ function parseToken(source: string, now: number): Token {
   const value = unquote(body.slice(colon + 1));
   const token = key === '' ? undefined : keyToken(source, key, value, negated, now);
   if (token) return token;
-  const text = unquote(body).toLowerCase();
-  return { source, term: text === '' ? undefined : { kind: 'text', text, negated }, problem: undefined };
+  const style = body.startsWith('"') ? 'phrase' : 'word';
+  const text = unquote(style === 'word' && body.length > 1 ? body.replace(/\*$/, '') : body).toLowerCase();
+  return { source, term: text === '' ? undefined : { kind: 'text', text, style, negated }, problem: undefined };
 }
 
 /** `undefined`: the word before the colon is none of ours, so the whole is text. */
@@ -68,14 +75,19 @@ function keyToken(source: string, key: string, value: string, negated: boolean, 
   }
   switch (key) {
     case 'path':
-      return value === '' ? bad('path: needs a value') : good({ kind: 'text', text: value.toLowerCase(), negated });
+      return value === '' ? bad('path: needs a value') : good({ kind: 'text', text: value.toLowerCase(), style: 'path', negated });
     case 'is': {
       const state = IS[value.toLowerCase()];
       return state ? good({ kind: 'is', value: state, negated }) : bad('is: knows error, open, need and denied');
     }
+    case 'level': {
+      const least = levelRank(value);
+      return least === undefined ? bad('level: knows debug, info, warning, error and critical') : good({ kind: 'level', least, negated });
+    }
     case 'took': {
       const parts = /^([<>])?(.+)$/.exec(value);
-      const ms = parseDuration(parts?.[2] ?? '');
+      const length = parts?.[2] ?? '';
+      const ms = parseDuration(/^[\d.]+$/.test(length) ? `${length}s` : length);
       return ms === undefined ? bad('took: needs a time, as in took:>5s') : good({ kind: 'took', above: parts?.[1] !== '<', ms, negated });
     }
     case 'last': {
@@ -92,6 +104,11 @@ function keyToken(source: string, key: string, value: string, negated: boolean, 
     default:
       return undefined;
   }
+}
+
+/** The rank of a log line's level; `undefined` for what is none. */
+export function levelRank(level: string): number | undefined {
+  return LEVELS[level.toLowerCase()];
 }
 
 function regexToken(source: string, pattern: string, negated: boolean): Token {

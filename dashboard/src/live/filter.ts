@@ -1,5 +1,5 @@
 // A filter made ready for scanning: one lookup table per column, then the text.
-import { ECHO_KINDS, type ColumnKey, type IsKey, type Term } from './filter-language';
+import { ECHO_KINDS, levelRank, type ColumnKey, type IsKey, type Term } from './filter-language';
 import { Flag } from './ring';
 import type { EventStore } from './store';
 
@@ -14,6 +14,7 @@ export class Filter {
   readonly #namespaceTables: readonly Table[];
   readonly #is: readonly { value: IsKey; negated: boolean }[];
   readonly #took: readonly { above: boolean; ms: number; negated: boolean }[];
+  readonly #levels: readonly { least: number; negated: boolean }[];
   readonly #echoes: Table | undefined;
   readonly #from: number;
   readonly #to: number;
@@ -30,6 +31,7 @@ export class Filter {
     this.hasText = this.#texts.length + this.#patterns.length > 0;
     this.#is = terms.flatMap((term) => (term.kind === 'is' ? [term] : []));
     this.#took = terms.flatMap((term) => (term.kind === 'took' ? [term] : []));
+    this.#levels = terms.flatMap((term) => (term.kind === 'level' ? [term] : []));
     this.#from = Math.max(-Infinity, ...terms.flatMap((term) => (term.kind === 'from' ? [term.at] : [])));
     this.#to = Math.min(Infinity, ...terms.flatMap((term) => (term.kind === 'to' ? [term.at] : [])));
     const lasts = terms.flatMap((term) => (term.kind === 'last' ? [term.ms] : []));
@@ -72,9 +74,10 @@ export class Filter {
     for (const { value, negated } of this.#is) if (this.#isState(value, seq, flags) === negated) return false;
     for (const { above, ms, negated } of this.#took) {
       const duration = ring.duration(slot);
-      const hit = duration !== undefined && (above ? duration >= ms : duration < ms);
+      const hit = duration !== undefined && (above ? duration > ms : duration < ms);
       if (hit === negated) return false;
     }
+    for (const { least, negated } of this.#levels) if (this.#isLevel(least, seq, slot) === negated) return false;
     return true;
   }
 
@@ -104,6 +107,13 @@ export class Filter {
       case 'ns':
         return table.test(ring.namespaces[slot] ?? 0);
     }
+  }
+
+  /** Levels are no column: few ask for them, and a log line's JSON is short. */
+  #isLevel(least: number, seq: number, slot: number): boolean {
+    if (!this.store.events.name(this.store.ring.events[slot] ?? 0).startsWith('log.message ')) return false;
+    const level = /"level":"([a-z]+)"/i.exec(this.store.raw.get(seq) ?? '')?.[1] ?? '';
+    return (levelRank(level) ?? -1) >= least;
   }
 
   #isState(value: IsKey, seq: number, flags: number): boolean {

@@ -74,12 +74,17 @@ export function wireQuery(terms: readonly Term[]): EventQuery {
   const query: EventQuery = {};
   const words: string[] = [];
   for (const term of terms) {
-    if (term.kind === 'text' && !term.negated) words.push(term.text);
+    if (term.kind === 'text' && !term.negated) words.push(term.style === 'word' ? term.text : `${term.style === 'path' ? 'path:' : ''}${quoted(term)}`);
     if (term.kind !== 'column' || term.negated || term.values.some((value) => value.endsWith('*'))) continue;
     if (term.key === 'ns') query.namespace = term.values.map((value) => (value.startsWith('/') ? value : `/${value}`)).join(',');
   }
   if (words.length > 0) query.q = words.join(' ');
   return query;
+}
+
+/** The server takes a path up to white space, and a phrase up to its quotes. */
+function quoted(term: { text: string; style: string }): string {
+  return term.style === 'path' ? (term.text.split(/\s/)[0] ?? '') : `"${term.text}"`;
 }
 
 function joinCalls(events: readonly MonitorEvent[], terms: readonly Term[]): EventRow[] {

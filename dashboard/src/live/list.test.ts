@@ -62,8 +62,8 @@ it('judges an event in the ring and one from the server alike', () => {
   }
 });
 
-it('asks the server for words and namespaces only', () => {
-  expect(wireQuery(termsOf(parseFilter('ns:hook,log checkout -read is:error "exit 1"')))).toEqual({ namespace: '/hook,/log', q: 'checkout exit 1' });
+it('asks the server for words, phrases and namespaces only', () => {
+  expect(wireQuery(termsOf(parseFilter('ns:hook,log checkout -read is:error "exit 1"')))).toEqual({ namespace: '/hook,/log', q: 'checkout "exit 1"' });
 });
 
 it('says what a call was and what its end adds', () => {

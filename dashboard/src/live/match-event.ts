@@ -1,14 +1,22 @@
-// Does one event match a filter? For events that are not in the ring.
-import type { MonitorEvent } from '../contract/types';
-import { ECHO_KINDS, type Term } from './filter-language';
-import { searchWords } from './search-words';
+// Does one whole event match a filter? Decides as the server does: contract/filter.json is the table that both are held to.
+import { isJsonObject } from '../contract/decode';
+import type { Json, JsonObject, MonitorEvent } from '../contract/types';
+import { ECHO_KINDS, levelRank, type Term, type TextStyle } from './filter-language';
 import { baseName, isError } from './store';
 
-/** Positive words are the server's to judge: it searches the whole payload, of which we may have only a part. */
+const PATH_KEYS = ['file', 'file_path', 'path'];
+const NAME_KEYS = ['summary', 'kind', 'event', 'session_id', 'agent_id', 'agent_type', 'tool_name', 'tool_use_id', 'cwd'];
+
+/** The page hides events that only repeat what a call's row says, unless they are asked for. */
 export function matchesEvent(event: MonitorEvent, terms: readonly Term[], now: number = Date.now()): boolean {
-  const line = `${event.summary} ${event.event} ${event.toolName} ${event.agentType} ${searchWords(event.data)}`.toLowerCase();
   const asked = terms.some((term) => (term.kind === 'raw' && term.on) || (term.kind === 'column' && term.key === 'type' && !term.negated));
-  if (!asked && ECHO_KINDS.has(event.kind)) return false;
+  return (asked || !ECHO_KINDS.has(event.kind)) && wants(event, terms, now);
+}
+
+/** As the server decides. */
+export function wants(event: MonitorEvent, terms: readonly Term[], now: number = Date.now()): boolean {
+  let whole: string | undefined;
+  const text = (): string => (whole ??= textOf(event));
   return terms.every((term) => {
     switch (term.kind) {
       case 'column':
@@ -16,11 +24,13 @@ export function matchesEvent(event: MonitorEvent, terms: readonly Term[], now: n
       case 'is':
         return isState(event, term.value) !== term.negated;
       case 'text':
-        return !term.negated || !line.includes(term.text);
+        return holds(event, text, term.text, term.style) !== term.negated;
       case 'regex':
-        return new RegExp(term.source, 'i').test(line) !== term.negated;
+        return new RegExp(term.source, 'i').test(text()) !== term.negated;
+      case 'level':
+        return levelOf(event) >= term.least !== term.negated;
       case 'took':
-        return (event.durationMs !== undefined && (term.above ? event.durationMs >= term.ms : event.durationMs < term.ms)) !== term.negated;
+        return (event.durationMs !== undefined && (term.above ? event.durationMs > term.ms : event.durationMs < term.ms)) !== term.negated;
       case 'last':
         return event.time >= now - term.ms;
       case 'from':
@@ -33,6 +43,64 @@ export function matchesEvent(event: MonitorEvent, terms: readonly Term[], now: n
   });
 }
 
+function holds(event: MonitorEvent, text: () => string, wanted: string, style: TextStyle): boolean {
+  if (style === 'path') return wanted.split(',').some((path) => path !== '' && pathsOf(event).includes(path));
+  return style === 'phrase' ? text().toLowerCase().includes(wanted) : beginsToken(text(), wanted);
+}
+
+/** Tokens begin after anything that is no letter or digit, and inside `camelCase` at each capital. */
+function beginsToken(text: string, word: string): boolean {
+  const folded = text.toLowerCase();
+  // Folding keeps places for all but a few letters; where it does not, capitals inside words are not seen.
+  const aligned = folded.length === text.length;
+  const startsOdd = !isLetterOrDigit(word);
+  for (let at = folded.indexOf(word); at >= 0; at = folded.indexOf(word, at + 1)) {
+    const before = at === 0 ? '' : lastLetter(folded.slice(Math.max(0, at - 2), at));
+    if (startsOdd || before === '' || !isLetterOrDigit(before)) return true;
+    if (aligned && /^\p{Uppercase}/u.test(text.slice(at, at + 2)) && /^\p{Lowercase}/u.test(lastLetter(text.slice(Math.max(0, at - 2), at)))) return true;
+  }
+  return false;
+}
+
+function isLetterOrDigit(text: string): boolean {
+  return /^[\p{Alphabetic}\p{Number}]/u.test(text);
+}
+
+function lastLetter(text: string): string {
+  return Array.from(text).at(-1) ?? '';
+}
+
+/** Everything a word can be found in: the summary, the names, and every string and number of the payload. */
+function textOf(event: MonitorEvent): string {
+  const wire: JsonObject = isJsonObject(event.wire) ? event.wire : {};
+  const parts: string[] = [];
+  for (const key of NAME_KEYS) {
+    const name = wire[key];
+    if (typeof name === 'string') parts.push(name);
+    else if (key === 'summary') parts.push('');
+  }
+  collect(event.data, parts);
+  return parts.map((part) => `${part}\n`).join('');
+}
+
+function collect(value: Json | undefined, parts: string[]): void {
+  if (typeof value === 'string') parts.push(value);
+  else if (typeof value === 'number') parts.push(String(value));
+  else if (Array.isArray(value)) for (const entry of value) collect(entry, parts);
+  else if (isJsonObject(value)) for (const entry of Object.values(value)) collect(entry, parts);
+}
+
+function pathsOf(event: MonitorEvent): string {
+  const data = isJsonObject(event.data) ? event.data : {};
+  const input = isJsonObject(data['tool_input']) ? data['tool_input'] : {};
+  const parts: string[] = [];
+  for (const key of PATH_KEYS) {
+    collect(data[key], parts);
+    collect(input[key], parts);
+  }
+  return parts.join('\n').toLowerCase();
+}
+
 function columnMatches(event: MonitorEvent, key: string, values: readonly string[]): boolean {
   const any = (name: string): boolean => values.some((value) => (value.endsWith('*') ? name.toLowerCase().startsWith(value.slice(0, -1)) : name.toLowerCase() === value));
   switch (key) {
@@ -41,19 +109,32 @@ function columnMatches(event: MonitorEvent, key: string, values: readonly string
     case 'type':
       return any(event.event) || any(event.kind) || values.some((value) => event.kind.startsWith(`${value}.`) || event.kind.startsWith(`${value}_`));
     case 'tool':
-      return any(event.toolName);
+      return event.toolName !== '' && any(event.toolName);
     case 'agent':
-      return any(event.agentType || (event.agentId === '' ? 'main' : event.agentId)) || any(event.agentId);
+      return any(event.agentType || (event.agentId === '' ? 'main' : event.agentId)) || (event.agentId !== '' && any(event.agentId));
     case 'session':
-      return values.some((value) => event.sessionId.toLowerCase().startsWith(value));
+      return event.sessionId !== '' && values.some((value) => event.sessionId.toLowerCase().startsWith(value.replace(/\*+$/, '')));
     case 'project':
-      return any(baseName(event.cwd));
+      return event.cwd !== '' && any(baseName(event.cwd));
     default:
       return false;
   }
 }
 
 function isState(event: MonitorEvent, value: string): boolean {
-  if (value === 'error') return isError(event);
-  return value === 'denied' && event.outcome === 'denied';
+  switch (value) {
+    case 'error':
+      return isError(event);
+    case 'open':
+      return event.kind === 'tool_call.started';
+    case 'need':
+      return event.kind === 'permission.requested' || event.kind === 'elicitation.requested';
+    default:
+      return event.outcome === 'denied';
+  }
+}
+
+function levelOf(event: MonitorEvent): number {
+  const level = event.kind === 'log.message' && isJsonObject(event.data) ? event.data['level'] : undefined;
+  return typeof level === 'string' ? (levelRank(level) ?? -1) : -1;
 }

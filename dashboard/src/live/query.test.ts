@@ -42,7 +42,7 @@ function ask(store: EventStore, line: string, now = START + 1e9): Query {
 
 describe('the language', () => {
   it('cuts at spaces outside of quotes and slashes', () => {
-    expect(split('tool:Bash "exit 1" /a b/ -is:error /a\\/b/')).toEqual(['tool:Bash', '"exit 1"', '/a', 'b/', '-is:error', '/a\\/b/']);
+    expect(split('tool:Bash "exit 1" /a b/ -is:error /a\\/b/')).toEqual(['tool:Bash', '"exit 1"', '/a b/', '-is:error', '/a\\/b/']);
   });
 
   it('knows every key', () => {
