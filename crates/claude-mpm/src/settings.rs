@@ -41,6 +41,7 @@ pub(crate) struct Monitoring {
     pub(crate) trusted_proxies: Vec<Proxy>,
     pub(crate) path_prefix: String,
     pub(crate) privacy: Privacy,
+    pub(crate) store: StoreSettings,
     pub(crate) tls: Tls,
     pub(crate) admin: Option<Admin>,
     /// Names of scripts that may be ended to get a port.
@@ -118,6 +119,57 @@ pub(crate) struct Privacy {
     pub(crate) file_contents: FileContents,
 }
 
+/// `monitoring.store:`
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct StoreSettings {
+    pub(crate) encrypted: bool,
+    pub(crate) keep_days: Option<Days>,
+    pub(crate) keep_gb: Option<Gigabytes>,
+}
+
+/// From one day to a thousand years.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+pub(crate) struct Days(pub(crate) u32);
+
+/// More than nothing.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "f64")]
+pub(crate) struct Gigabytes(pub(crate) f64);
+
+impl Default for StoreSettings {
+    fn default() -> StoreSettings {
+        StoreSettings { encrypted: true, keep_days: None, keep_gb: None }
+    }
+}
+
+impl StoreSettings {
+    /// What a server is told to keep.
+    pub(crate) fn keep(&self) -> server::Keep {
+        server::Keep {
+            days: self.keep_days.map(|days| days.0),
+            bytes: self.keep_gb.map(|gigabytes| (gigabytes.0 * 1e9) as u64),
+        }
+    }
+}
+
+impl TryFrom<u32> for Days {
+    type Error = &'static str;
+
+    fn try_from(days: u32) -> Result<Days, &'static str> {
+        if (1..=365_000).contains(&days) { Ok(Days(days)) } else { Err("from 1 to 365000 days") }
+    }
+}
+
+impl TryFrom<f64> for Gigabytes {
+    type Error = &'static str;
+
+    fn try_from(gigabytes: f64) -> Result<Gigabytes, &'static str> {
+        if gigabytes > 0.0 && gigabytes <= 1e6 { Ok(Gigabytes(gigabytes)) } else { Err("more than 0 gigabytes") }
+    }
+}
+
 /// Whether bodies of files are kept and sent.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -158,7 +210,7 @@ pub(crate) enum AdminMode {
 
 /// The keys that mean something, as a tree of dotted names. `monitoring.enabled` says whether `claude-mpm` starts a monitor
 /// beside an agent; the commands of this program that start one do so whatever it says.
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 32] = [
     "enabled",
     "port",
     "host",
@@ -178,6 +230,10 @@ const KNOWN: [&str; 28] = [
     "path_prefix",
     "privacy",
     "privacy.file_contents",
+    "store",
+    "store.encrypted",
+    "store.keep_days",
+    "store.keep_gb",
     "tls",
     "tls.cert",
     "tls.key",
@@ -374,6 +430,8 @@ mod tests {
             ("monitoring:\n  cors:\n    origins: [\"example.com\"]\n", "is no origin"),
             ("monitoring:\n  trusted_proxies: [somewhere]\n", "is neither an address"),
             ("monitoring:\n  websocket:\n    max_connections: 0\n", "at least one connection"),
+            ("monitoring:\n  store:\n    keep_days: 0\n", "365000"),
+            ("monitoring:\n  store:\n    keep_gb: -1\n", "more than 0"),
             ("monitoring: [1, 2\n", "line"),
         ] {
             let error = parse(text).unwrap_err();

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use store::Keep;
 use store::{Key, StoreError};
 
 pub use crate::access::forwarded::Network;
@@ -22,6 +23,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The user's key; `None` keeps the store in plaintext.
     pub key: Option<Key>,
+    /// What is kept of it.
+    pub keep: Keep,
     /// The spools it reads, its own first.
     pub spools: Vec<Spool>,
     /// What clients have to bring, if anything.

@@ -22,6 +22,7 @@ mod live;
 mod page;
 mod peer;
 mod recorder;
+mod retention;
 mod router;
 
 use std::net::SocketAddr;
@@ -37,7 +38,7 @@ use tracing::{info, warn};
 pub use api::health::SERVICE;
 use app::App;
 pub use config::{
-    Admin, AdminMode, CONNECTIONS_MAX, Config, FileContents, METRICS_EVERY, Network, Spool, StartError, TlsFiles,
+    Admin, AdminMode, CONNECTIONS_MAX, Config, FileContents, Keep, METRICS_EVERY, Network, Spool, StartError, TlsFiles,
 };
 use hub::Hub;
 use listener::Served;
@@ -125,11 +126,13 @@ impl Server {
         let reader = store.reader();
         let hub = Arc::new(Hub::new(store.epoch().to_owned(), config::random_id()?, state));
         let positions = ingest::spool_door::positions(&store, &config.spools);
+        let keeper = store.keeper(config.keep, clock::now().ms());
         let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
 
         let app = App::new(config, host, port, hub, recorder, reader, returning);
         let mut tasks = JoinSet::new();
         live::start(&app, &mut tasks);
+        retention::start(&app, keeper, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);
         let router = router::router(&app);
         let second = app.stopped.child_token();

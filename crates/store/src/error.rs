@@ -101,6 +101,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the file is not what was written there: a flipped byte, a torn page.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(self, StoreError::Sql { source, .. }
+            if matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+    }
+
     /// Whether the disk, a quota or a size limit is full: writing works again when there is room.
     pub fn is_full(&self) -> bool {
         match self {

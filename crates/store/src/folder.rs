@@ -6,14 +6,16 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::Connection;
+use tracing::error;
 
 use crate::codec::Unpacker;
 use crate::error::StoreError;
-use crate::index::IndexFile;
+use crate::index::{IndexFile, with_suffix};
 use crate::key::Key;
+use crate::retention;
 use crate::schema;
 use crate::vault::{self, FileKey};
 
@@ -36,6 +38,8 @@ pub(crate) struct Folder {
     idle: Mutex<Vec<(i64, Opened)>>,
     /// The same for indexes, with the generation of each.
     idle_indexes: Mutex<Vec<((i64, u64), Connection)>>,
+    /// Held while a file is removed or an older one is written.
+    alone: Mutex<()>,
     /// One more than the last committed number.
     seq_next: AtomicU64,
 }
@@ -85,6 +89,16 @@ impl DayFile {
         self.rewritten.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The events' files first, then what belongs to them.
+    pub(crate) fn all_paths(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for database in [&self.path, &self.index.path] {
+            paths.extend(["", "-wal", "-shm"].map(|suffix| with_suffix(database, suffix)));
+            paths.push(vault::path_of(database));
+        }
+        paths
+    }
+
     /// Names this file in an error of SQLite.
     pub(crate) fn sql(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
         let path = self.path.clone();
@@ -96,7 +110,7 @@ impl Folder {
     pub(crate) fn new(user: Option<Key>, cache_kib: u32, files: Vec<Arc<DayFile>>, seq_next: u64) -> Folder {
         let files = Mutex::new(files);
         let (idle, idle_indexes) = (Mutex::default(), Mutex::default());
-        Folder { user, cache_kib, files, idle, idle_indexes, seq_next: AtomicU64::new(seq_next) }
+        Folder { user, cache_kib, files, idle, idle_indexes, alone: Mutex::new(()), seq_next: AtomicU64::new(seq_next) }
     }
 
     pub(crate) fn user(&self) -> Option<&Key> {
@@ -117,6 +131,37 @@ impl Folder {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// All days but the newest, oldest first.
+    pub(crate) fn files_but_newest(&self) -> Vec<Arc<DayFile>> {
+        let mut files = self.files();
+        files.pop();
+        files
+    }
+
+    /// Whether a file is still part of the store.
+    pub(crate) fn holds(&self, file: &DayFile) -> bool {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.iter().any(|held| held.day == file.day)
+    }
+
+    /// Takes a file off the list, and closes what nobody uses of it; false when it was not there or is the newest.
+    pub(crate) fn forget(&self, file: &DayFile) -> bool {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = files.iter().position(|held| held.day == file.day).filter(|at| at + 1 < files.len()) else {
+            return false;
+        };
+        files.remove(at);
+        drop(files);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).retain(|(day, _)| *day != file.day);
+        self.idle_indexes.lock().unwrap_or_else(PoisonError::into_inner).retain(|((day, _), _)| *day != file.day);
+        true
+    }
+
+    /// Nobody removes a file or writes an older one meanwhile.
+    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn add(&self, file: Arc<DayFile>) {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
     }
@@ -133,8 +178,10 @@ impl Folder {
     /// The file that a number belongs into; `None` if it is older than all of them.
     pub(crate) fn file_of(&self, seq: u64) -> Result<Option<Arc<DayFile>>, StoreError> {
         for file in self.files().into_iter().rev() {
-            if seq >= self.seq_first_of(&file)? {
-                return Ok(Some(file));
+            match self.seq_first_of(&file) {
+                Ok(first) if seq >= first => return Ok(Some(file)),
+                Ok(_) | Err(StoreError::Removed { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
@@ -146,16 +193,31 @@ impl Folder {
         file: &DayFile,
         read: impl FnOnce(&Opened) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let opened = match self.take_idle(file.day) {
-            Some(opened) => opened,
-            None => self.open(file)?,
+        let outcome = match self.take_idle(file.day) {
+            Some(opened) => Ok(opened),
+            None => self.open(file),
         };
-        let outcome = read(&opened);
-        // What failed is not trusted again.
-        if outcome.is_ok() {
-            self.put_idle(file.day, opened);
+        let outcome = outcome.and_then(|opened| {
+            let outcome = read(&opened);
+            // What failed is not trusted again.
+            if outcome.is_ok() && self.holds(file) {
+                self.put_idle(file.day, opened);
+            }
+            outcome
+        });
+        match outcome {
+            Err(error) if error.is_damage() && self.is_older(file) => {
+                error!("reading {}: {error}", file.path.display());
+                retention::set_aside(self, file);
+                Err(StoreError::Removed { path: file.path.clone() })
+            }
+            Err(_) if !self.holds(file) => Err(StoreError::Removed { path: file.path.clone() }),
+            outcome => outcome,
         }
-        outcome
+    }
+
+    fn is_older(&self, file: &DayFile) -> bool {
+        self.files_but_newest().iter().any(|older| older.day == file.day)
     }
 
     fn open(&self, file: &DayFile) -> Result<Opened, StoreError> {
@@ -279,6 +341,12 @@ pub(crate) fn days(dir: &Path) -> Result<Vec<i64>, StoreError> {
     }
     days.sort_unstable();
     Ok(days)
+}
+
+/// The day that a file of the store belongs to, by its name.
+pub(crate) fn day_in(name: &str) -> Option<i64> {
+    let rest = name.strip_prefix("events-").or_else(|| name.strip_prefix("index-"))?;
+    rest.split_once('.').and_then(|(day, _)| parse_date(day))
 }
 
 /// The UTC day of a moment, in days since 1970-01-01.

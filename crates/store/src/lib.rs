@@ -12,6 +12,7 @@
 //! * `folder.rs`: the day files, their names and number ranges, the lock; `schema.rs`: what is in one
 //! * `heads.rs`: what a filter can ask for of an event, and the blocks that let it skip; `codec.rs`: payloads on disk
 //! * `index.rs`: the full-text index beside each day; its own thread writes it
+//! * `retention.rs`: what leaves the store: days that are too old or too much, and damaged ones
 //! * `catalog.rs`: the checkpoint of the live state, and notes; a cache
 //!
 //! # Files
@@ -22,6 +23,7 @@
 //! | `events-2026-11-20.key` | its random key, wrapped by the user's; absent when the store is not encrypted |
 //! | `index-2026-11-20.db`, `index-2026-11-20.key` | that day's full-text index; may be deleted while nothing runs |
 //! | `catalog.db`, `catalog.key` | a cache; may be deleted while nothing runs |
+//! | `damaged/` | days that could not be read, set aside |
 //! | `store.lock` | locked by the process that writes, and its pid |
 
 mod batch;
@@ -34,6 +36,7 @@ mod index;
 pub mod key;
 mod page;
 mod reader;
+mod retention;
 mod schema;
 mod vault;
 mod writer;
@@ -45,4 +48,5 @@ pub use index::{Needle, Tell, Words};
 pub use key::Key;
 pub use page::{Direction, Page, PageQuery};
 pub use reader::{Found, Known, Reader};
+pub use retention::{Keep, Keeper};
 pub use writer::{Options, Store};

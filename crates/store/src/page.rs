@@ -113,10 +113,17 @@ pub(crate) fn read(
     };
     let mut page = Page::default();
     for range in ranges {
-        let (file, held) = range?;
+        let (file, held) = match range {
+            Err(StoreError::Removed { .. }) => continue,
+            range => range?,
+        };
         let range = *held.start().max(wanted.start())..=*held.end().min(wanted.end());
         let at_end = if newest_first { *range.start() } else { *range.end() };
-        let (scan, last) = read_file(folder, &file, query, range, newest_first, &mut page, matches)?;
+        let (scan, last) = match read_file(folder, &file, query, range, newest_first, &mut page, matches) {
+            // What was read of it before it went stays on the page; the rest is a gap.
+            Err(StoreError::Removed { .. }) => continue,
+            read => read?,
+        };
         let reached = match scan {
             Scan::Done if !query.is_late() => continue,
             Scan::Done => at_end,

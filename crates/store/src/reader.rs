@@ -61,7 +61,11 @@ impl Reader {
         let Some(file) = self.folder.file_of(seq)? else {
             return Ok(Found::Gone { reason: "its day has been removed from the store".to_owned() });
         };
-        let event = self.folder.read(&file, |opened| payload(opened, &file, Payload::Body, seq))?;
+        let gone = "its day has been removed from the store, or was damaged and is set aside";
+        let event = match self.folder.read(&file, |opened| payload(opened, &file, Payload::Body, seq)) {
+            Err(StoreError::Removed { .. }) => return Ok(Found::Gone { reason: gone.to_owned() }),
+            event => event?,
+        };
         Ok(match event {
             Some(json) => Found::Event(json),
             None => Found::Gone { reason: "it has been deleted, or its day has been removed".to_owned() },
@@ -71,7 +75,10 @@ impl Reader {
     /// The bodies withheld from an event's JSON, if it has any.
     pub fn content(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
         let Some(file) = self.folder.file_of(seq)? else { return Ok(None) };
-        self.folder.read(&file, |opened| payload(opened, &file, Payload::Content, seq))
+        match self.folder.read(&file, |opened| payload(opened, &file, Payload::Content, seq)) {
+            Err(StoreError::Removed { .. }) => Ok(None),
+            content => content,
+        }
     }
 
     /// The events that fit `query` and that `matches` accepts when it is shown their JSON.
@@ -84,8 +91,11 @@ impl Reader {
         let mut known = Vec::new();
         for file in self.folder.files().into_iter().rev().take(IDENTITY_FILES_MAX) {
             if known.len() < limit {
-                self.folder
-                    .read(&file, |opened| identities_in(&opened.connection, &file, session, limit, &mut known))?;
+                let read = |opened: &Opened| identities_in(&opened.connection, &file, session, limit, &mut known);
+                match self.folder.read(&file, read) {
+                    Ok(()) | Err(StoreError::Removed { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(known)

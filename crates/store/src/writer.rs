@@ -20,6 +20,7 @@ use crate::index::Words;
 use crate::index::indexer::Indexer;
 use crate::key::{self, Key};
 use crate::reader::Reader;
+use crate::retention::{Keep, Keeper};
 use crate::schema::{self, Meta};
 use crate::vault;
 
@@ -165,6 +166,11 @@ impl Store {
         Reader::new(Arc::clone(&self.folder))
     }
 
+    /// Removes what is not to be kept, when it is asked to.
+    pub fn keeper(&self, keep: Keep, now_ms: i64) -> Keeper {
+        Keeper::new(self.dir.clone(), Arc::clone(&self.folder), keep, now_ms)
+    }
+
     /// Writes a batch in one transaction: all of it or nothing, and on disk when this returns.
     ///
     /// After an error nothing of it is there, its numbers are free again, and the next write may succeed.
@@ -278,6 +284,10 @@ impl Store {
 
     fn rewrite_one(&self, seq: u64, json: &Bytes) -> Result<(), StoreError> {
         let Some(file) = self.folder.file_of(seq)? else { return Ok(()) };
+        let _alone = self.folder.alone();
+        if !self.folder.holds(&file) {
+            return Ok(());
+        }
         let key = file.key(self.folder.user())?;
         let connection = schema::open_writer(&file.path, key, self.options.page_cache_kib / 4)?;
         let mut packer = packer_of(&file, &connection)?;

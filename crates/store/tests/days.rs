@@ -124,6 +124,8 @@ fn a_damaged_older_day_does_not_hold_up_new_events() {
         vec![(2, bytes::Bytes::from_static(b"{\"seq\":2}")), (5, bytes::Bytes::from_static(b"{\"seq\":5}"))];
     store.write(&Batch { rewritten, ..batch(&store, 1) }, NOW_MS + DAY_MS).unwrap();
     assert_eq!(store.reader().get(5).unwrap(), Found::Event(bytes::Bytes::from_static(b"{\"seq\":5}")));
-    assert!(store.reader().get(2).unwrap_err().to_string().contains("events-2026-11-20.db"));
+    assert!(matches!(store.reader().get(2).unwrap(), Found::Gone { .. }));
+    assert!(scratch.dir().join("damaged/events-2026-11-20.db").exists());
+    assert!(scratch.dir().join("damaged/events-2026-11-20.key").exists());
     assert_eq!(store.seq_last(), 7);
 }

@@ -9,5 +9,6 @@ mod encryption;
 mod full_disk;
 mod keys;
 mod pages;
+mod retention;
 mod scratch;
 mod search;

@@ -274,15 +274,18 @@ async fn yield_dashboard(server: &Server, sockets: &mut (Vec<OwnedFd>, Vec<Owned
 }
 
 fn config(plan: &Plan, settings: &Settings, port: u16, token: Option<String>) -> Result<Config, Failure> {
-    let path = plan.home.key();
-    let key = store::key::load_or_create(&path).map_err(|error| {
-        Failure::new(FAILED, &error, "Put the key back, or move the folder of the store away to begin a new one")
-    })?;
     let said = &settings.monitoring;
+    let load = || {
+        store::key::load_or_create(&plan.home.key()).map_err(|error| {
+            Failure::new(FAILED, &error, "Put the key back, or move the folder of the store away to begin a new one")
+        })
+    };
+    let key = if said.store.encrypted { Some(load()?) } else { None };
     let tls = plan.tls.clone().map(|(certificate, key)| TlsFiles { certificate, key });
     Ok(Config {
         data_dir: plan.folder(port),
-        key: Some(key),
+        key,
+        keep: said.store.keep(),
         spools: vec![Spool { port, dir: plan.home.spool(port) }],
         token,
         insecure: plan.insecure,

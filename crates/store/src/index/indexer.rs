@@ -126,7 +126,11 @@ impl Work {
                 if self.signal.is_stopped() {
                     return;
                 }
-                if let Err(error) = self.catch_up(file, age == 0) {
+                let caught_up = self.catch_up(file, age == 0);
+                if let Err(error) = caught_up.or_else(|error| match error {
+                    StoreError::Removed { .. } => Ok(()),
+                    error => Err(error),
+                }) {
                     // Today's events come first; it is tried again, and searches do without it meanwhile.
                     if rest.is_zero() {
                         warn!("the index of a day is not kept up: {error}");
