@@ -32,6 +32,8 @@ pub(crate) struct Folder {
     /// Opens the keys of older files when they are read.
     user: Option<Key>,
     cache_kib: u32,
+    /// Whether this process writes here: others change nothing, damaged files included.
+    is_owned: bool,
     /// Oldest first, never empty once the writer has opened.
     files: Mutex<Vec<Arc<DayFile>>>,
     /// Most recently used last.
@@ -110,7 +112,21 @@ impl Folder {
     pub(crate) fn new(user: Option<Key>, cache_kib: u32, files: Vec<Arc<DayFile>>, seq_next: u64) -> Folder {
         let files = Mutex::new(files);
         let (idle, idle_indexes) = (Mutex::default(), Mutex::default());
-        Folder { user, cache_kib, files, idle, idle_indexes, alone: Mutex::new(()), seq_next: AtomicU64::new(seq_next) }
+        Folder {
+            user,
+            cache_kib,
+            is_owned: true,
+            files,
+            idle,
+            idle_indexes,
+            alone: Mutex::new(()),
+            seq_next: AtomicU64::new(seq_next),
+        }
+    }
+
+    /// The folder of a store that another process may be writing.
+    pub(crate) fn of_another(user: Option<Key>, files: Vec<Arc<DayFile>>, seq_next: u64) -> Folder {
+        Folder { is_owned: false, ..Folder::new(user, 2_048, files, seq_next) }
     }
 
     pub(crate) fn user(&self) -> Option<&Key> {
@@ -206,7 +222,7 @@ impl Folder {
             outcome
         });
         match outcome {
-            Err(error) if error.is_damage() && self.is_older(file) => {
+            Err(error) if error.is_damage() && self.is_owned && self.is_older(file) => {
                 error!("reading {}: {error}", file.path.display());
                 retention::set_aside(self, file);
                 Err(StoreError::Removed { path: file.path.clone() })

@@ -23,6 +23,16 @@ impl Key {
         decode_hex(text.trim()).map(Key)
     }
 
+    /// A new key, from the system's randomness.
+    pub fn new_random() -> Result<Key, StoreError> {
+        random().map(Key)
+    }
+
+    /// Its 64 hexadecimal digits. Whoever has them can read everything.
+    pub fn to_hex(&self) -> String {
+        encode_hex(&self.0)
+    }
+
     pub(crate) const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -47,7 +57,8 @@ pub fn load_or_create(path: &Path) -> Result<Key, StoreError> {
     }
 }
 
-fn load(path: &Path) -> Result<Key, StoreError> {
+/// Reads the key in the file at `path`, and makes none.
+pub fn load(path: &Path) -> Result<Key, StoreError> {
     let failed = |source| StoreError::Io { action: "reading the key file", path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;

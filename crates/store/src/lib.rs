@@ -13,6 +13,7 @@
 //! * `heads.rs`: what a filter can ask for of an event, and the blocks that let it skip; `codec.rs`: payloads on disk
 //! * `index.rs`: the full-text index beside each day; its own thread writes it
 //! * `retention.rs`: what leaves the store: days that are too old or too much, and damaged ones
+//! * [`inspect`], [`backup`]: what a store holds, whether it is whole, copies of it; also while another process writes
 //! * `catalog.rs`: the checkpoint of the live state, and notes; a cache
 //!
 //! # Files
@@ -26,6 +27,7 @@
 //! | `damaged/` | days that could not be read, set aside |
 //! | `store.lock` | locked by the process that writes, and its pid |
 
+pub mod backup;
 mod batch;
 mod catalog;
 mod codec;
@@ -33,6 +35,7 @@ mod error;
 mod folder;
 mod heads;
 mod index;
+pub mod inspect;
 pub mod key;
 mod page;
 mod reader;

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::StoreError;
-use crate::folder::{DayFile, Folder, Opened};
+use crate::folder::{self, DayFile, Folder, Opened};
 use crate::heads::{self, Filter};
 use crate::index;
+use crate::key::Key;
 use crate::page::{self, Page, PageQuery};
+use crate::schema;
 
 /// Doors tell a fact again within minutes, or after the server was down for a while; opening months of files for it at
 /// a start would take long.
@@ -51,6 +54,19 @@ pub struct Known {
 impl Reader {
     pub(crate) fn new(folder: Arc<Folder>) -> Reader {
         Reader { folder }
+    }
+
+    /// Opens a folder that another process may be writing, and changes nothing in it. Sees what is committed by now.
+    pub fn open(dir: &Path, key: Option<&Key>) -> Result<Reader, StoreError> {
+        let files: Vec<_> = folder::days(dir)?.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
+        let Some(newest) = files.last().cloned() else {
+            return Ok(Reader::new(Arc::new(Folder::of_another(key.cloned(), files, 1))));
+        };
+        let folder = Folder::of_another(key.cloned(), files, 1);
+        let meta =
+            folder.read(&newest, |opened| schema::read_meta(&opened.connection).map_err(newest.sql("reading")))?;
+        folder.committed(meta.seq_next);
+        Ok(Reader::new(Arc::new(folder)))
     }
 
     /// The event under a number.

@@ -48,15 +48,38 @@ pub(crate) fn load(database: &Path, user: Option<&Key>) -> Result<Option<FileKey
 pub(crate) fn create(database: &Path, user: &Key) -> Result<FileKey, StoreError> {
     let path = path_of(database);
     let file_key = FileKey(key::random()?);
-    let nonce: [u8; 12] = key::random()?;
-    let wrapped = cipher(user)
-        .encrypt(&nonce.into(), Payload { msg: &file_key.0, aad: associated(&path).as_bytes() })
-        .map_err(|_| StoreError::WrongKey { path: path.clone() })?;
-    let line = format!("{PREFIX} {} {}\n", key::encode_hex(&nonce), key::encode_hex(&wrapped));
+    let line = wrap(&file_key, user, &path)?;
     let placed = key::place(&path, line.as_bytes());
     placed.map_err(|source| StoreError::Io { action: "writing the wrapped key", path: path.clone(), source })?;
     // Read back and not taken from memory: if somebody was faster, theirs is the one that counts.
     load(database, Some(user))?.ok_or(StoreError::KeyMissing { path })
+}
+
+/// Wraps a file's key, which lies at `path`, with another user's key, in place and all at once. One that the new key opens
+/// already is left as it is.
+pub(crate) fn rewrap(path: &Path, old: &Key, new: &Key) -> Result<(), StoreError> {
+    let io = |action| move |source| StoreError::Io { action, path: path.to_owned(), source };
+    let line = fs::read_to_string(path).map_err(io("reading the wrapped key"))?;
+    if unwrap(&line, new, path).is_ok() {
+        return Ok(());
+    }
+    let line = wrap(&unwrap(&line, old, path)?, new, path)?;
+    let temp = path.with_extension("key.new");
+    let _ = fs::remove_file(&temp);
+    let write = || {
+        key::place(&temp, line.as_bytes())?;
+        fs::rename(&temp, path)?;
+        key::sync_folder_of(path)
+    };
+    write().map_err(io("replacing the wrapped key"))
+}
+
+fn wrap(file_key: &FileKey, user: &Key, path: &Path) -> Result<String, StoreError> {
+    let nonce: [u8; 12] = key::random()?;
+    let wrapped = cipher(user)
+        .encrypt(&nonce.into(), Payload { msg: &file_key.0, aad: associated(path).as_bytes() })
+        .map_err(|_| StoreError::WrongKey { path: path.to_owned() })?;
+    Ok(format!("{PREFIX} {} {}\n", key::encode_hex(&nonce), key::encode_hex(&wrapped)))
 }
 
 fn unwrap(line: &str, user: &Key, path: &Path) -> Result<FileKey, StoreError> {

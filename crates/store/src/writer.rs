@@ -161,6 +161,18 @@ impl Store {
         self.positions.get(door).cloned()
     }
 
+    /// Leaves out the numbers below `seq`: they are gone, and never used. For events that come with their numbers.
+    pub fn skip_to(&mut self, seq: u64) -> Result<(), StoreError> {
+        if seq > self.seq_next {
+            let sql = "UPDATE meta SET value = ?1 WHERE key = 'seq_next'";
+            self.connection.execute(sql, [seq as i64]).map_err(self.file.sql("writing"))?;
+            self.seq_next = seq;
+            self.tail = None;
+            self.folder.committed(seq);
+        }
+        Ok(())
+    }
+
     /// A reader of what is committed.
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.folder))

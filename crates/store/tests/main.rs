@@ -3,6 +3,7 @@
 
 mod batches;
 mod checkpoint;
+mod copies;
 mod crash;
 mod days;
 mod encryption;

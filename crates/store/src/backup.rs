@@ -1,0 +1,141 @@
+//! Copies of a store, and a new key for one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+use crate::folder::{self, DayFile};
+use crate::index;
+use crate::inspect::{self, Fault};
+use crate::key::{self, Key};
+use crate::schema;
+use crate::vault;
+
+/// What a backup holds.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    /// The files of days, oldest first.
+    pub files: Vec<String>,
+    /// Bytes.
+    pub bytes: u64,
+    /// What is wrong with the copy, or was with the original.
+    pub faults: Vec<Fault>,
+}
+
+/// Copies the days of a store into a new or empty folder, as they were when it began; another process may go on writing.
+///
+/// Caches (indexes, the catalog) are left out: they are made anew. The copy needs the same user's key, which is not in it.
+pub fn backup(dir: &Path, to: &Path, key: Option<&Key>) -> Result<Copied, StoreError> {
+    let days = folder::days(dir)?;
+    empty(to)?;
+    let (mut files, mut bytes) = (Vec::new(), 0);
+    for day in days {
+        let (from, copy) = (DayFile::new(dir, day), DayFile::new(to, day));
+        match copy_day(&from, &copy, key) {
+            Ok(copied) => bytes += copied,
+            // Retention was faster.
+            Err(_) if !from.path.exists() => {
+                copy.all_paths().iter().for_each(|path| drop(fs::remove_file(path)));
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        files.push(copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    }
+    Ok(Copied { files, bytes, faults: inspect::verify(to, key)? })
+}
+
+/// Puts a backup into a folder that has no events, for the next start. Nobody may be writing there.
+pub fn restore(from: &Path, dir: &Path, key: Option<&Key>) -> Result<Copied, StoreError> {
+    folder::create(dir)?;
+    let _lock = folder::lock(dir)?;
+    if !folder::days(dir)?.is_empty() {
+        return Err(occupied("restoring to", dir));
+    }
+    let days = folder::days(from)?;
+    if days.is_empty() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "there is no backup in it");
+        return Err(StoreError::Io { action: "restoring from", path: from.to_owned(), source });
+    }
+    let faults = inspect::verify(from, key)?;
+    let (mut files, mut bytes) = (Vec::new(), 0);
+    for day in days {
+        let (from, copy) = (DayFile::new(from, day), DayFile::new(dir, day));
+        bytes += copy_day(&from, &copy, key)?;
+        files.push(copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    }
+    // The state of what was there before is of other events.
+    for name in ["catalog.db", "catalog.db-wal", "catalog.db-shm", "catalog.key"] {
+        let _ = fs::remove_file(dir.join(name));
+    }
+    Ok(Copied { files, bytes, faults })
+}
+
+/// Wraps the keys of all files of a folder with another user's key. Nobody may be writing there. Doing it again after it
+/// was cut short goes on.
+pub fn rotate(dir: &Path, old: &Key, new: &Key) -> Result<usize, StoreError> {
+    let _lock = folder::lock(dir)?;
+    let failed = |source| StoreError::Io { action: "reading the folder", path: dir.to_owned(), source };
+    let mut rewrapped = 0;
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "key") && path.with_extension("db").exists() {
+            vault::rewrap(&path, old, new)?;
+            rewrapped += 1;
+        }
+    }
+    Ok(rewrapped)
+}
+
+/// Copies a day while a read transaction keeps its log from being begun anew.
+///
+/// The file first, then its log: what a checkpoint writes into the file meanwhile is in the log as well, whole, so that
+/// the copy's log puts it right. Frames that come while the log is copied are taken up to the last whole commit.
+fn copy_day(from: &DayFile, to: &DayFile, key: Option<&Key>) -> Result<u64, StoreError> {
+    let wrapped = vault::path_of(&from.path);
+    if wrapped.exists() {
+        copy(&wrapped, &vault::path_of(&to.path))?;
+    }
+    let connection = schema::open_reader(&from.path, from.key(key)?, 512)?;
+    let reading = from.sql("reading");
+    let snapshot = connection.unchecked_transaction().map_err(&reading)?;
+    schema::read_meta(&snapshot).map_err(&reading)?;
+    copy(&from.path, &to.path)?;
+    let log = index::with_suffix(&from.path, "-wal");
+    if log.exists() {
+        copy(&log, &index::with_suffix(&to.path, "-wal"))?;
+    }
+    drop(snapshot);
+    // Takes the log into the copy, so that it is one file.
+    drop(schema::open_writer(&to.path, to.key(key)?, 512)?);
+    File::open(&to.path)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| key::sync_folder_of(&to.path))
+        .map_err(|source| StoreError::Io { action: "making durable", path: to.path.clone(), source })?;
+    Ok(fs::metadata(&to.path).map_or(0, |found| found.len()))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let copied = File::open(from).and_then(|mut source| {
+        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        io::copy(&mut source, &mut target)
+    });
+    copied.map(drop).map_err(|source| StoreError::Io { action: "copying", path: from.to_owned(), source })
+}
+
+fn empty(dir: &Path) -> Result<(), StoreError> {
+    folder::create(dir)?;
+    let first = fs::read_dir(dir).map(|mut entries| entries.next().is_some());
+    match first {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(occupied("copying to", dir)),
+        Err(source) => Err(StoreError::Io { action: "reading the folder", path: dir.to_owned(), source }),
+    }
+}
+
+fn occupied(action: &'static str, dir: &Path) -> StoreError {
+    let source = io::Error::new(io::ErrorKind::AlreadyExists, "there is something in it already");
+    StoreError::Io { action, path: PathBuf::from(dir), source }
+}
