@@ -134,7 +134,7 @@ fn verify_cache(path: &Path, key: Option<&Key>, faults: &mut Vec<Fault>) {
         let sql = |source| StoreError::Sql { action: "reading", path: path.to_owned(), source };
         let file_key = vault::load(path, key)?;
         let connection = schema::open_reader(path, file_key.as_ref(), 512)?;
-        Ok(pages(&connection, file_key.is_some()).map_err(sql)?)
+        pages(&connection, file_key.is_some()).map_err(sql)
     };
     let problem = look().unwrap_or_else(|error| Some(error.to_string()));
     faults.extend(problem.map(|problem| Fault { path: named(&problem, path), problem, is_cache: true }));
