@@ -16,10 +16,69 @@ pub(crate) const PORT_DEFAULT: u16 = 8765;
 
 /// Watch AI coding agents, live and afterwards.
 #[derive(Parser)]
-#[command(name = "claude-mpm", version, about, arg_required_else_help = true)]
+#[command(name = "claude-mpm", version, about, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) agent: AgentOptions,
+}
+
+/// Without a command: run the agent, watched by the monitor that runs.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AgentOptions {
+    /// Watch the agent: start the monitor if none runs
+    #[arg(long)]
+    pub(crate) websocket: bool,
+    /// The port of the monitor [default: 8765]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) websocket_port: Option<u16>,
+    /// Watch the agent, and open the page
+    #[arg(long)]
+    pub(crate) manager: bool,
+    /// Do not open a browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Run the agent below this process, or in place of it [default: exec]
+    #[arg(long, value_enum)]
+    pub(crate) launch_method: Option<LaunchMethod>,
+    /// Another program than `claude`
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) agent_command: Option<std::ffi::OsString>,
+    /// What the agent is given
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub(crate) arguments: Vec<std::ffi::OsString>,
+}
+
+/// How an agent is run.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum LaunchMethod {
+    /// Below this process, in a pseudo terminal: its output is seen, too
+    Subprocess,
+    /// In place of this process: its hooks and telemetry are seen
+    Exec,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArgs {
+    /// Start the monitor if none runs, and open its page
+    #[arg(long)]
+    pub(crate) monitor: bool,
+    /// The port of the monitor [default: 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Do not open a browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Run the agent below this process, or in place of it [default: subprocess with --monitor, else exec]
+    #[arg(long, value_enum)]
+    pub(crate) launch_method: Option<LaunchMethod>,
+    /// Another program than `claude`
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) agent_command: Option<std::ffi::OsString>,
+    /// What the agent is given
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub(crate) arguments: Vec<std::ffi::OsString>,
 }
 
 /// Open the monitor of Claude Code sessions: reuse the one that runs, or start one.
@@ -34,6 +93,8 @@ pub(crate) struct LauncherCli {
 pub(crate) enum Command {
     /// Open the monitor, or control it
     Monitor(MonitorArgs),
+    /// Run the agent, watched by the monitor
+    Run(RunArgs),
     /// Install, remove or check the hooks that feed the monitor
     Hooks {
         #[command(subcommand)]

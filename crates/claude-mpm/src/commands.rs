@@ -8,6 +8,7 @@ pub(crate) mod launcher;
 pub(crate) mod list;
 pub(crate) mod port;
 pub(crate) mod restart;
+pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -32,7 +33,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Hooks { command } => hooks::run(&command),
         Command::Demo(options) => demo::run(&options),
         Command::Emit(options) => emit::run(&options),
-        // `main` has run it already; `--help` of another program cannot lead here.
-        Command::Hook { .. } => Ok(()),
+        // `main` has run the one already, and whoever asked for the other takes its exit code.
+        Command::Hook { .. } | Command::Run(_) => Ok(()),
     }
 }

@@ -5,12 +5,13 @@
 //! # Layout
 //!
 //! * `cli.rs`: every command and flag; `commands/`: one verb, one file
-//! * `daemon/`: which monitors run, and whether one is ours
+//! * `daemon/`: which monitors run, and whether one is ours; `launch/`: an agent under the monitor
 //! * `paths.rs`: where things lie; `settings.rs`: the configuration file; `report.rs`: what people read
 
 mod cli;
 mod commands;
 mod daemon;
+mod launch;
 mod paths;
 mod report;
 mod settings;
@@ -30,7 +31,11 @@ pub fn run() -> ExitCode {
         return finish(commands::serve::detached());
     }
     match cli::Cli::try_parse() {
-        Ok(cli) => finish(commands::run(cli.command)),
+        Ok(cli) => match cli.command {
+            Some(cli::Command::Run(options)) => agents(commands::run::run(&options)),
+            Some(command) => finish(commands::run(command)),
+            None => agents(commands::run::bare(&cli.agent)),
+        },
         Err(error) => usage(&error),
     }
 }
@@ -49,6 +54,14 @@ pub fn run_launcher() -> ExitCode {
 /// Whether this process was started by another of this program, to run in the background.
 fn is_background() -> bool {
     std::env::args_os().nth(1).is_some_and(|first| first == daemon::spawn::WORD)
+}
+
+/// The exit code of an agent is ours.
+fn agents(ended: Result<u8, report::Failure>) -> ExitCode {
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => finish(Err(failure)),
+    }
 }
 
 fn finish(done: Result<(), report::Failure>) -> ExitCode {

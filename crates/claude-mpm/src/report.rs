@@ -83,6 +83,11 @@ pub(crate) fn aside(text: &str) {
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
+/// Prints a line beside the output, which belongs to another program.
+pub(crate) fn note(text: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints a failure.
 pub(crate) fn failure(failure: &Failure) {
     if failure.text.is_empty() {

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Monitoring {
+    /// Whether agents are watched without being asked.
+    pub(crate) enabled: Option<bool>,
     pub(crate) port: Option<u16>,
     pub(crate) host: Option<String>,
     pub(crate) websocket: WebSocket,

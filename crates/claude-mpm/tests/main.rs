@@ -18,6 +18,7 @@ mod disk;
 mod documents;
 mod doors;
 mod kill;
+mod launch;
 mod launcher;
 mod metrics;
 mod openapi;

@@ -288,6 +288,7 @@ impl Session {
         };
         keep(&mut self.transcript_path, "transcript_path");
         keep(&mut self.title, "session_title");
+        keep(&mut self.launch_method, "launch_method");
         if fact.agent_id.is_none() || self.cwd.is_none() {
             if let Some(cwd) = fact.cwd.as_deref() {
                 self.cwd = Some(cwd.to_owned());

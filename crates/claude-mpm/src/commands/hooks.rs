@@ -29,6 +29,25 @@ pub(crate) fn refresh_program(home: &Home) -> Result<(), Failure> {
     program::refresh(home.path())
 }
 
+/// Settings for one run of this client, as JSON on its command line: the very handlers that would be installed, so that the
+/// client runs those it has already once. The hook program is written if it is not there.
+pub(crate) fn for_one_run(home: &Home, port: u16, program: &Path) -> Result<String, Failure> {
+    let folder = home.path().to_owned();
+    let moved = std::env::var_os("CLAUDE_MPM_HOME").filter(|value| !value.is_empty());
+    let handler =
+        Handler { program: program::path(&folder), port, cap_bytes: None, home: moved.map(|_| folder.clone()) };
+    program::write(&folder)?;
+    let client = Client::find(Some(program), None).unwrap_or(Client::Unknown);
+    let wanted: Vec<_> = EVENTS
+        .iter()
+        .filter(|event| event.usage == Use::Always && client.knows(event))
+        .map(|event| Wanted { event: event.name.to_owned(), matcher: None })
+        .collect();
+    let bytes = settings::install(None, &handler, &wanted).map_err(|error| unreadable(Path::new("settings"), error))?;
+    let settings: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    Ok(settings.to_string())
+}
+
 /// Runs the command.
 pub(crate) fn run(command: &HooksCommand) -> Result<(), Failure> {
     let report = match command {

@@ -98,7 +98,7 @@ pub(crate) fn choose(asked: Asked, means: Means, has: impl Fn(u16) -> Has) -> Ch
 
 /// The dashboard port where none was named: the default, else the next free one of the range. None free means none.
 pub(crate) fn dashboard(default: u16, server: u16, is_free: impl Fn(u16) -> bool) -> Option<u16> {
-    let next = RANGE.into_iter().filter(|port| *port > default).chain(RANGE);
+    let next = RANGE.filter(|port| *port > default).chain(RANGE);
     std::iter::once(default).chain(next).find(|port| *port != server && is_free(*port))
 }
 
@@ -115,7 +115,8 @@ mod tests {
         let dashboard = |asked| Has::Dashboard { of: 8765, asked };
         let beside = |port, taken| StartBeside { port, taken };
         // What was asked, what may be done, who has which port, what is done.
-        let cases: &[(Asked, Means, &[(u16, Has)], Choice)] = &[
+        type Case<'a> = (Asked, Means, &'a [(u16, Has)], Choice);
+        let cases: &[Case<'_>] = &[
             (Preferred(8765), plain, &[], Start(8765)),
             (Preferred(8765), plain, &[(8765, Has::Ours)], Reuse(8765)),
             (Preferred(8765), plain, &[(8765, Has::Stranger)], beside(8766, 8765)),

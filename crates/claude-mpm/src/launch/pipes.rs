@@ -1,0 +1,105 @@
+//! An agent whose output goes somewhere: every byte passes through as it is, and a copy is told.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Ended;
+use super::teller::Teller;
+
+/// Bytes read at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Runs it to its end.
+pub(super) fn run(mut command: Command, teller: Option<&Teller>) -> std::io::Result<Ended> {
+    command.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Before it is there: a signal in between must not be lost.
+    let signals = Forwarder::take_over()?;
+    let mut child = command.spawn()?;
+    if let Some(teller) = teller {
+        teller.status("running", Some(child.id()), "The agent runs");
+    }
+    signals.to(&child);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        if let Some(stderr) = stderr {
+            scope.spawn(move || pass(stderr, std::io::stderr(), teller, "stderr"));
+        }
+        if let Some(stdout) = stdout {
+            pass(stdout, std::io::stdout(), teller, "stdout");
+        }
+    });
+    let status = child.wait()?;
+    Ok(status.code().map_or_else(|| Ended::Signal(status.signal().unwrap_or(0)), Ended::Code))
+}
+
+/// Copies until either side ends. A reader of ours that is gone ends the copy, and so the agent's write, as without us.
+fn pass(mut from: impl Read, mut to: impl Write, teller: Option<&Teller>, stream: &'static str) {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return,
+            Ok(length) => {
+                if to.write_all(&piece[..length]).and_then(|()| to.flush()).is_err() {
+                    return;
+                }
+                if let Some(teller) = teller {
+                    teller.printed(&piece[..length], stream);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Passes the signals that ask this process to end on to the agent, which decides.
+pub(super) struct Forwarder {
+    child: std::sync::Arc<std::sync::OnceLock<u32>>,
+}
+
+impl Forwarder {
+    pub(super) fn take_over() -> std::io::Result<Forwarder> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let child = std::sync::Arc::new(std::sync::OnceLock::new());
+        let known = std::sync::Arc::clone(&child);
+        let (ready, taken) = std::sync::mpsc::channel();
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async move {
+                let (mut terminate, mut hang_up, mut interrupt) =
+                    (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?);
+                let _ = ready.send(());
+                loop {
+                    let passed = tokio::select! {
+                        _ = terminate.recv() => Signal::TERM,
+                        _ = hang_up.recv() => Signal::HUP,
+                        // Ctrl-C reaches the agent by itself: it is in the same group. A signal to us alone does not.
+                        _ = interrupt.recv() => Signal::INT,
+                    };
+                    if let Some(pid) = known.get().and_then(|pid| Pid::from_raw(*pid as i32))
+                        && (passed != Signal::INT || !is_foreground())
+                    {
+                        let _ = kill_process(pid, passed);
+                    }
+                }
+                #[allow(unreachable_code, reason = "the loop ends with the process")]
+                Ok::<(), std::io::Error>(())
+            })
+        })?;
+        taken.recv().map_err(|_| std::io::Error::other("the signals cannot be taken over"))?;
+        Ok(Forwarder { child })
+    }
+
+    fn to(&self, child: &Child) {
+        let _ = self.child.set(child.id());
+    }
+}
+
+/// Whether this process is in the terminal's foreground, so that its keys reach the agent, too.
+fn is_foreground() -> bool {
+    let own = rustix::process::getpgrp();
+    rustix::termios::tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == own)
+}

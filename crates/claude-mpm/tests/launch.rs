@@ -1,0 +1,313 @@
+//! An agent under the monitor: its terminal, its output, its exit are as without it, and all of it is seen.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use serde_json::Value;
+
+use crate::support::{self, Home, Monitor, eventually};
+
+/// `claude-mpm run` on the monitor's port.
+fn launched(home: &Home, monitor: &Monitor, method: &str, agent: &str, arguments: &[&str]) -> Command {
+    let port = monitor.port.to_string();
+    let mut command =
+        home.program(&["run", "--port", &port, "--launch-method", method, "--agent-command", agent, "--"]);
+    command.args(arguments);
+    command
+}
+
+fn of<'a>(events: &'a [Value], namespace: &str, event: &str) -> Vec<&'a Value> {
+    events.iter().filter(|said| said["namespace"] == namespace && said["event"] == event).collect()
+}
+
+fn is_over(events: &[Value]) -> bool {
+    of(events, "/claude", "status_changed").iter().any(|event| event["data"].get("exit_code").is_some())
+}
+
+#[test]
+fn output_passes_through_byte_for_byte_and_is_told_with_the_exit() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let bytes = "a\u{1b}[31mred\u{1b}[0m\r\n\u{0}\u{7f}é\n".as_bytes();
+    std::fs::write(home.path().join("said"), bytes).unwrap();
+    let script = format!("cat {}/said; echo wrong >&2; exit 7", home.path().display());
+    let ran = launched(&home, &monitor, "subprocess", "sh", &["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!((ran.status.code(), ran.stdout.as_slice(), ran.stderr.as_slice()), (Some(7), bytes, &b"wrong\n"[..]));
+
+    let events = monitor.history_when(is_over);
+    let start = of(&events, "/session", "start")[0];
+    let session = start["session_id"].as_str().unwrap();
+    assert_eq!((&start["data"]["launch_method"], &start["data"]["agent_command"]), (&"headless".into(), &"sh".into()));
+    let told: String =
+        of(&events, "/claude", "output").iter().filter_map(|event| event["data"]["content"].as_str()).collect();
+    assert!(told.contains("ared\né\n") && told.contains("wrong\n"), "{told:?}");
+    let ends: Vec<&Value> = of(&events, "/claude", "status_changed");
+    let end = ends.iter().find(|event| event["data"]["exit_code"] == 7).unwrap();
+    assert_eq!((&end["data"]["status"], end["session_id"].as_str()), (&"error".into(), Some(session)));
+    let states: Vec<&str> = ends
+        .iter()
+        .filter(|event| event["data"]["launch_id"].is_string())
+        .filter_map(|event| event["data"]["status"].as_str())
+        .collect();
+    assert_eq!(states, ["starting", "running", "error"]);
+    assert_eq!(monitor.get("/api/v1/sessions")["sessions"][0]["launch_method"], "headless");
+}
+
+#[test]
+fn a_flood_is_whole_and_the_monitor_is_spared() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let script = "yes 0123456789abcdefghijklmnopqrstuvwxyz | head -c 100000000";
+    let mut process = launched(&home, &monitor, "subprocess", "sh", &["-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut count, mut piece) = (0_usize, vec![0; 1 << 16]);
+    let mut stdout = process.stdout.take().unwrap();
+    loop {
+        let length = stdout.read(&mut piece).unwrap();
+        if length == 0 {
+            break;
+        }
+        let line = b"0123456789abcdefghijklmnopqrstuvwxyz\n";
+        assert!(piece[..length].iter().zip(line.iter().cycle().skip(count % line.len())).all(|(is, was)| is == was));
+        count += length;
+    }
+    assert_eq!(count, 100_000_000);
+    assert!(process.wait().unwrap().success());
+    let events = monitor.history_when(is_over);
+    let told: usize = of(&events, "/claude", "output")
+        .iter()
+        .filter_map(|event| Some(event["data"]["content"].as_str()?.len()))
+        .sum();
+    assert!(told < 20_000_000, "{told} bytes told");
+}
+
+#[test]
+fn signals_pass_through_and_their_exits_come_back() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let dies = launched(&home, &monitor, "subprocess", "sh", &["-c", "kill -KILL $$"]).status().unwrap();
+    assert_eq!(dies.code(), Some(128 + 9));
+
+    let script = "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut process =
+        launched(&home, &monitor, "subprocess", "sh", &["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = support::lines_of(process.stdout.take().unwrap());
+    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
+    let pid = rustix::process::Pid::from_child(&process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "caught");
+    assert_eq!(process.wait().unwrap().code(), Some(5));
+
+    let stubborn = "trap '' TERM; echo ready; sleep 0.5; echo still here";
+    let mut process =
+        launched(&home, &monitor, "subprocess", "sh", &["-c", stubborn]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = support::lines_of(process.stdout.take().unwrap());
+    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&process), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "still here");
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn without_a_monitor_the_agent_just_runs_and_without_an_agent_it_says_so() {
+    let home = Home::new();
+    let ran = home
+        .program(&["run", "--port", "1", "--launch-method", "subprocess", "--agent-command", "echo", "--", "hello"])
+        .output()
+        .unwrap();
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
+    let missing = home.program(&["run", "--port", "1", "--agent-command", "no-such-agent"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(error.starts_with("Error: There is no agent to run: no-such-agent is not found\nReason: "), "{error}");
+}
+
+#[test]
+fn an_agent_does_not_notice_that_its_monitor_dies() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let script = "echo ready; read line; echo \"$line\"";
+    let mut process = launched(&home, &monitor, "subprocess", "sh", &["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = support::lines_of(process.stdout.take().unwrap());
+    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
+    monitor.kill();
+    process.stdin.take().unwrap().write_all(b"and on\n").unwrap();
+    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "and on");
+    assert!(process.wait().unwrap().success());
+}
+
+/// A person's terminal with the launcher in it.
+struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    shown: Receiver<Vec<u8>>,
+    seen: String,
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+}
+
+impl Terminal {
+    fn open(command: &Command, rows: u16, cols: u16) -> Terminal {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut built = CommandBuilder::new(command.get_program());
+        built.args(command.get_args());
+        built.env_clear();
+        for (name, value) in command.get_envs() {
+            built.env(name, value.unwrap());
+        }
+        built.env("TERM", "xterm-256color");
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let keys = pair.master.take_writer().unwrap();
+        let child = pair.slave.spawn_command(built).unwrap();
+        let (pieces, shown) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(length) = reader.read(&mut piece) {
+                if length == 0 || pieces.send(piece[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Terminal { master: pair.master, keys, shown, seen: String::new(), child }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits until this is on the screen, and forgets what was there before.
+    fn shows(&mut self, text: &str) {
+        let deadline = Instant::now() + support::DEADLINE;
+        while !self.seen.contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(piece) = self.shown.recv_timeout(left) else { panic!("{text:?} is not in {:?}", self.seen) };
+            self.seen.push_str(&String::from_utf8_lossy(&piece));
+        }
+        self.seen.clear();
+    }
+}
+
+#[test]
+fn in_a_terminal_every_key_size_and_signal_reaches_the_agent() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let command = launched(&home, &monitor, "subprocess", "bash", &["--norc", "-i"]);
+    let mut terminal = Terminal::open(&command, 33, 101);
+    // What is typed is echoed: only what runs joins the halves.
+    terminal.press("PS1='rea''dy> '\r");
+    terminal.shows("ready> ");
+    terminal.press("stty size\r");
+    terminal.shows("33 101");
+    terminal.master.resize(PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 }).unwrap();
+    eventually("the new size", || {
+        terminal.press("stty size\r");
+        let until = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < until {
+            if let Ok(piece) = terminal.shown.recv_timeout(Duration::from_millis(50)) {
+                terminal.seen.push_str(&String::from_utf8_lossy(&piece));
+            }
+        }
+        terminal.seen.contains("40 120").then_some(())
+    });
+    // What was asked too often is answered before this.
+    terminal.press("echo syn''ced\r");
+    terminal.shows("synced");
+    terminal.shows("ready> ");
+    // Ctrl-C ends what runs, and nothing else.
+    terminal.press("echo be''gun; sleep 60; echo not seen\r");
+    terminal.shows("begun");
+    terminal.press("\u{3}");
+    terminal.shows("ready> ");
+    // Ctrl-Z belongs to the shell inside.
+    terminal.press("echo aga''in; sleep 60\r");
+    terminal.shows("again");
+    terminal.press("\u{1a}");
+    terminal.shows("Stopped");
+    terminal.press("kill %1; printf '\\033[32mgreen\\033[0m tty %s\\n' \"$(tty | cut -c1-8)\"\r");
+    terminal.shows("\u{1b}[32mgreen\u{1b}[0m tty /dev/pts");
+    terminal.press("exit 9\r");
+    assert_eq!(terminal.child.wait().unwrap().exit_code(), 9);
+
+    let events = monitor.history_when(is_over);
+    let told: String =
+        of(&events, "/claude", "output").iter().filter_map(|event| event["data"]["content"].as_str()).collect();
+    assert!(told.contains("green tty /dev/pts") && !told.contains('\u{1b}'), "{told:?}");
+    assert_eq!(of(&events, "/claude", "output")[0]["data"]["stream"], "terminal");
+    assert_eq!(monitor.get("/api/v1/sessions")["sessions"][0]["launch_method"], "subprocess");
+}
+
+/// Runs a scenario of the real client through the launcher, with no hook installed.
+fn real(home: &Home, monitor: &Monitor, method: &str) -> Option<Vec<Value>> {
+    let client = support::tool("CLAUDE_MPM_TEST_CLAUDE")?;
+    let wrapper = home.path().join("watched-claude");
+    let program = env!("CARGO_BIN_EXE_claude-mpm");
+    let text = format!(
+        "#!/bin/sh\nexec '{program}' run --port {} --launch-method {method} --agent-command '{}' -- \"$@\"\n",
+        monitor.port,
+        client.display()
+    );
+    std::fs::write(&wrapper, text).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let out = home.path().join("out");
+    let ran = Command::new(support::repository().join("tests/claude/run.sh"))
+        .args(["basic".as_ref(), out.as_os_str()])
+        .envs([
+            ("CLAUDE_BIN", wrapper.as_os_str()),
+            ("CLIENT_HOME", home.path().as_os_str()),
+            ("ISOLATED", "0".as_ref()),
+        ])
+        .output()
+        .unwrap();
+    let code = std::fs::read_to_string(out.join("rc")).unwrap_or_default();
+    assert_eq!(
+        code.trim(),
+        "0",
+        "{}{}",
+        String::from_utf8_lossy(&ran.stderr),
+        std::fs::read_to_string(out.join("stderr")).unwrap_or_default()
+    );
+    let stream = std::fs::read_to_string(out.join("stream.jsonl")).unwrap();
+    let said: Vec<Value> = stream.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(said.last().unwrap()["type"], "result");
+    Some(said)
+}
+
+#[test]
+fn the_real_client_is_watched_without_an_installed_hook_however_it_is_launched() {
+    for (method, called) in [("subprocess", "headless"), ("exec", "exec")] {
+        let home = Home::new();
+        let monitor = home.monitor();
+        let Some(said) = real(&home, &monitor, method) else { return };
+        let session = said[0]["session_id"].as_str().unwrap().to_owned();
+        let events = monitor.history_when(|events| events.iter().any(|event| event["kind"] == "session.ended"));
+        let start = of(&events, "/session", "start")[0];
+        assert_eq!(
+            (start["session_id"].as_str(), &start["data"]["launch_method"]),
+            (Some(session.as_str()), &called.into())
+        );
+        assert!(events.iter().any(|event| event["kind"] == "tool_call.finished" && event["sources"][0] == "hook"));
+        let running = of(&events, "/claude", "status_changed");
+        let running =
+            running.iter().find(|event| event["data"]["launch_id"].is_string() && event["data"]["status"] == "running");
+        assert!(running.unwrap()["data"]["pid"].is_u64());
+        // Nothing was installed for it.
+        let settings = std::fs::read_to_string(home.path().join(".claude/settings.json")).unwrap_or_default();
+        assert!(!settings.contains("claude-mpm"), "{settings}");
+        let of_telemetry = |events: &[Value]| {
+            events.iter().any(|event| event["sources"].as_array().is_some_and(|doors| doors.contains(&"otlp".into())))
+        };
+        monitor.history_when(of_telemetry);
+    }
+}
