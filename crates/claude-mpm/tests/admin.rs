@@ -93,10 +93,25 @@ fn the_password_lets_in_and_begins_a_session_that_lets_in_too() {
 }
 
 #[test]
-fn without_configuration_there_is_no_such_namespace() {
+fn without_configuration_programs_of_this_user_see_figures_and_with_a_token_nobody_does() {
     let home = Home::new();
-    let monitor = home.monitor();
-    let Some(mut refused) = page(&monitor, &json!({ "username": "ada", "password": "open sesame" })) else { return };
+    let open = home.monitor();
+    let Some(mut looks) = page(&open, &json!({})) else { return };
+    assert_eq!(wait(&mut looks, "config", |_| true), json!([{ "supportedFeatures": ["AGGREGATED_EVENTS"] }]));
+    wait(&mut looks, "server_stats", |_| true);
+    let mut witness = client(&open, "/log", "websocket");
+    witness.event("/log", "connect");
+    tell(&mut looks, "_disconnect", json!(["/log", true]));
+    let line = r#"{"namespace":"/log","event":"message","data":{"level":"INFO","message":"still here"}}"#;
+    assert_eq!(open.post("/emit", line).0, 200);
+    assert_eq!(witness.event("/log", "message")["data"]["message"], "still here");
+    assert!(!looks.seen().iter().any(|said| said["event"] == "all_sockets"));
+
+    let home = Home::new();
+    let mut command = home.program(&["monitor", "start", "--foreground", "--port", "0"]);
+    command.env("CLAUDE_MPM_SOCKETIO_TOKEN", TOKEN);
+    let guarded = Monitor::start(command);
+    let mut refused = page(&guarded, &json!({ "username": "ada", "password": "open sesame" })).unwrap();
     assert_eq!(wait(&mut refused, "connect_error", |_| true), json!(["Invalid namespace"]));
 }
 
@@ -370,8 +385,10 @@ fn the_page_is_there_for_all_where_an_admin_is_named_and_nowhere_else() {
     assert_eq!(named.request("GET", "/admin/../Cargo.toml", &[], "").0, 404);
 
     let nobody = Home::new();
-    let monitor = nobody.monitor();
-    let (status, body) = monitor.request("GET", "/admin/", &[], "");
+    let mut command = nobody.program(&["monitor", "start", "--foreground", "--port", "0"]);
+    command.env("CLAUDE_MPM_SOCKETIO_TOKEN", TOKEN);
+    let monitor = Monitor::start(command);
+    let (status, body) = monitor.request("GET", "/admin/", &[("authorization", &format!("Bearer {TOKEN}"))], "");
     assert_eq!(status, 404);
     assert!(body.contains("monitoring.admin"), "{body}");
 }

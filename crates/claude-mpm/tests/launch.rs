@@ -187,7 +187,7 @@ impl Terminal {
         self.keys.flush().unwrap();
     }
 
-    /// Waits until this is on the screen, and forgets what was there before.
+    /// Waits until this is on the screen, and forgets what was there up to it.
     fn shows(&mut self, text: &str) {
         let deadline = Instant::now() + support::DEADLINE;
         while !self.seen.contains(text) {
@@ -195,7 +195,8 @@ impl Terminal {
             let Ok(piece) = self.shown.recv_timeout(left) else { panic!("{text:?} is not in {:?}", self.seen) };
             self.seen.push_str(&String::from_utf8_lossy(&piece));
         }
-        self.seen.clear();
+        let end = self.seen.find(text).map_or(0, |at| at + text.len());
+        self.seen.drain(..end);
     }
 }
 

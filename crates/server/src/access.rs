@@ -108,6 +108,11 @@ impl Access {
         self.token.is_some()
     }
 
+    /// Whether it listens where programs of this machine alone can reach it.
+    pub(crate) fn is_private(&self) -> bool {
+        self.loopback
+    }
+
     /// Whether this is the token. Takes the same time for any wrong one of the same length.
     ///
     /// An address that has brought many wrong ones is not listened to for a while. Programs of this user are: they

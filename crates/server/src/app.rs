@@ -69,11 +69,12 @@ impl App {
         returning: Returning,
     ) -> Arc<App> {
         let access = Access::new(&config, &host);
+        let admin = Admin::new(config.admin.as_ref(), !access.needs_token() && access.is_private());
         Arc::new_cyclic(|app| App {
             io: live::socketio::server(app.clone(), &config),
             access,
             spool_backlogs: config.spools.iter().map(|_| AtomicU64::new(0)).collect(),
-            admin: config.admin.as_ref().map(Admin::new),
+            admin,
             config,
             host,
             port,

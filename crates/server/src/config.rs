@@ -55,7 +55,7 @@ pub struct Config {
     pub file_contents: FileContents,
     /// Its version, as `/health` tells it.
     pub version: String,
-    /// Who may join the namespace `/admin`; nobody, if none is named.
+    /// Who may join the namespace `/admin`; if none is named, whoever looks from this machine where no token is needed.
     pub admin: Option<Admin>,
 }
 

@@ -36,11 +36,12 @@ const LIST_BYTES_MAX: usize = 1024 * 1024;
 /// Commands, in the words of the page; a read-only one has none.
 const COMMANDS: [&str; 7] = ["EMIT", "JOIN", "LEAVE", "DISCONNECT", "MJOIN", "MLEAVE", "MDISCONNECT"];
 
-/// What serves admins; there where the configuration names one.
+/// What serves admins.
 pub(crate) struct Admin {
     mode: AdminMode,
     read_only: bool,
-    login: Login,
+    /// None where nobody is named and programs of this user alone get in: they see figures, and change nothing.
+    login: Option<Login>,
     /// Told when an admin comes.
     came: Notify,
     /// How many admins there are, and what watches for them. Held for one change.
@@ -51,20 +52,21 @@ pub(crate) struct Admin {
 struct Begun(String);
 
 impl Admin {
-    pub(crate) fn new(settings: &config::Admin) -> Admin {
-        Admin {
-            mode: settings.mode,
-            read_only: settings.read_only,
-            login: Login::new(&settings.user, &settings.password_hash),
-            came: Notify::new(),
-            watching: Mutex::default(),
-        }
+    /// The admin that the configuration names; without one, on a monitor that this user alone can reach, anybody may look.
+    pub(crate) fn new(named: Option<&config::Admin>, is_private: bool) -> Option<Admin> {
+        let (mode, read_only, login) = match named {
+            Some(named) => (named.mode, named.read_only, Some(Login::new(&named.user, &named.password_hash))),
+            None if is_private => (AdminMode::Production, true, None),
+            None => return None,
+        };
+        Some(Admin { mode, read_only, login, came: Notify::new(), watching: Mutex::default() })
     }
 
     /// Lets in who brings the password, or the id of a session that it began.
     pub(crate) fn connect(&self, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal> {
         let address = socket.handshake().extensions.get::<Visitor>().map(|visitor| visitor.peer.ip());
-        if let Some(session) = self.login.check(auth, address)? {
+        let Some(login) = &self.login else { return Ok(()) };
+        if let Some(session) = login.check(auth, address)? {
             socket.set_data(Begun(session));
         }
         Ok(())
