@@ -5,8 +5,8 @@ mod monitor;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use monitor::{
-    LauncherOptions, ListArgs, ListenOptions, MonitorArgs, MonitorCommand, PortArgs, RestartArgs, StartArgs,
-    StatusArgs, StopArgs,
+    FindPortArgs, LauncherOptions, ListArgs, ListenOptions, LogsArgs, MonitorArgs, MonitorCommand, OpenArgs, PortArgs,
+    RestartArgs, StartArgs, StatusArgs, StopArgs, TailArgs, TestConnectionArgs,
 };
 
 use crate::settings::Settings;

@@ -2,10 +2,13 @@
 
 pub(crate) mod demo;
 pub(crate) mod emit;
+pub(crate) mod find_port;
 pub(crate) mod hash_password;
 pub(crate) mod hooks;
 pub(crate) mod launcher;
 pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod open;
 pub(crate) mod port;
 pub(crate) mod restart;
 pub(crate) mod run;
@@ -13,6 +16,8 @@ pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod tail;
+pub(crate) mod test_connection;
 
 use crate::cli::{Command, MonitorCommand};
 use crate::report::Failure;
@@ -28,6 +33,11 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             Some(MonitorCommand::List(options)) => list::run(&options),
             Some(MonitorCommand::Stop(options)) => stop::run(&options),
             Some(MonitorCommand::Status(options)) => status::run(&options),
+            Some(MonitorCommand::Open(options)) => open::run(&options),
+            Some(MonitorCommand::Tail(options)) => tail::run(&options),
+            Some(MonitorCommand::Logs(options)) => logs::run(&options),
+            Some(MonitorCommand::FindPort(options)) => find_port::run(&options),
+            Some(MonitorCommand::TestConnection(options)) => test_connection::run(&options),
             Some(MonitorCommand::HashPassword) => hash_password::run(),
         },
         Command::Hooks { command } => hooks::run(&command),

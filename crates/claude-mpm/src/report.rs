@@ -59,6 +59,39 @@ pub(crate) fn may_colour() -> bool {
         && std::env::var("TERM").map_or(true, |terminal| terminal != "dumb")
 }
 
+/// Text of somebody else's, such that a terminal shows it and does nothing else: control characters, and those that turn
+/// the direction of writing, are written out.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            _ if is_harmful(letter) => safe.push_str(&format!("\\u{{{:x}}}", u32::from(letter))),
+            _ => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// JSON, such that a terminal does nothing with it: the same characters in JSON's own escapes.
+pub(crate) fn harmless_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_harmful(letter) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
+fn is_harmful(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// `1 client`, `2 clients`.
 pub(crate) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
@@ -101,4 +134,19 @@ pub(crate) fn failure(failure: &Failure) {
         failure.text.clone()
     };
     let _ = writeln!(stderr, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\r\n\tc"), "a\\u{1b}[2Jb\\r\\n\\tc");
+        assert_eq!(harmless("\u{9b}31m \u{7f} \u{202e}txt"), "\\u{9b}31m \\u{7f} \\u{202e}txt");
+        assert_eq!(harmless("naïve ✓ 漢字"), "naïve ✓ 漢字");
+        let json = harmless_json(&serde_json::json!({ "a": "\u{9b}\u{1b}\u{202e}" }).to_string());
+        assert!(json.is_ascii(), "{json}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["a"], "\u{9b}\u{1b}\u{202e}");
+    }
 }

@@ -31,4 +31,5 @@ mod restart;
 mod spool;
 mod stream;
 mod support;
+mod tail;
 mod tls;

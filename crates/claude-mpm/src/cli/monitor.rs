@@ -57,6 +57,33 @@ Exits with 3 if none is running.")]
     Port(PortArgs),
     /// List all running monitors of yours, one a line
     List(ListArgs),
+    /// Open the dashboard of the running monitor in a browser
+    Open(OpenArgs),
+    /// Print events: the latest, and with --follow those that come
+    #[command(after_help = "Examples:
+  claude-mpm monitor tail
+  claude-mpm monitor tail -f is:error
+  claude-mpm monitor tail -n 50 'tool:Bash \"exit code 1\"'
+  claude-mpm monitor tail -f --json ns:/hook | jq .summary
+
+The query is the page's own language; docs/monitor.md lists its terms.")]
+    Tail(TailArgs),
+    /// Print the log of a monitor
+    Logs(LogsArgs),
+    /// Find a free port, or say who has one
+    #[command(after_help = "Examples:
+  claude-mpm monitor find-port
+  claude-mpm monitor find-port 8766
+
+Exits with 1 if that port, or every port up to 8785, is taken.")]
+    FindPort(FindPortArgs),
+    /// Try every way to connect to a monitor, and say how long each takes
+    #[command(after_help = "Examples:
+  claude-mpm monitor test-connection
+  claude-mpm monitor test-connection 8766
+
+Exits with 1 if a way fails, with 3 if nothing answers.")]
+    TestConnection(TestConnectionArgs),
     /// Make the hash of a password on stdin, for monitoring.admin.password_hash
     HashPassword,
 }
@@ -219,6 +246,67 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ListArgs {
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OpenArgs {
+    /// The port of the monitor [default: 8765, or the only one that runs]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print the address, and open nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TailArgs {
+    /// What the events have to match
+    pub(crate) query: Vec<String>,
+    /// Go on with what comes
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the latest events come first
+    #[arg(long, short = 'n', default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=5000))]
+    pub(crate) lines: u32,
+    /// An event as JSON a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The port of the monitor [default: 8765, or the only one that runs]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogsArgs {
+    /// Go on with what comes
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the last lines come first
+    #[arg(long, short = 'n', default_value_t = 50)]
+    pub(crate) lines: usize,
+    /// The port of the monitor [default: the newest one's]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FindPortArgs {
+    /// Only this port
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TestConnectionArgs {
+    /// The port of the monitor [default: 8765, or the only one that runs]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,

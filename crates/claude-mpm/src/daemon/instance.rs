@@ -98,6 +98,33 @@ pub(crate) fn running(home: &Home, port: u16) -> Option<Running> {
     all(home).into_iter().filter(|known| known.port == port).find_map(answering)
 }
 
+/// The monitor that a command without a port means: the one on `preferred`, else the only one that runs.
+pub(crate) fn meant(home: &Home, said: Option<u16>, preferred: u16) -> Result<Running, Failure> {
+    if let Some(running) = running(home, said.unwrap_or(preferred)) {
+        return Ok(running);
+    }
+    let mut others = if said.is_some() { Vec::new() } else { all_running(home) };
+    if others.len() == 1
+        && let Some(only) = others.pop()
+    {
+        return Ok(only);
+    }
+    let port = said.unwrap_or(preferred);
+    let failure = if others.is_empty() {
+        Failure::printed(format!(
+            "Error: Server on port {port} is not running\nSuggestion: Use '/mpm-monitor start' to start the server"
+        ))
+    } else {
+        let ports: Vec<String> = others.iter().map(|other| other.known.port.to_string()).collect();
+        Failure::new(
+            format!("Server on port {port} is not running"),
+            format!("there are monitors on {}", ports.join(" and ")),
+            "Say which with --port",
+        )
+    };
+    Err(failure.with_code(3))
+}
+
 /// All monitors of this user that answer, by port.
 pub(crate) fn all_running(home: &Home) -> Vec<Running> {
     all(home).into_iter().filter_map(answering).collect()

@@ -70,12 +70,38 @@ pub(crate) async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream>
 }
 
 async fn send(host: &str, port: u16, request: Request<Full<Bytes>>) -> Option<(u16, Bytes)> {
-    let stream = connect(host, port).await.ok()?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let serving = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.ok()?;
+    let (answer, serving) = begin(host, port, request).await.ok()?;
     let status = answer.status().as_u16();
     let body = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await.ok()?.to_bytes();
     serving.abort();
     Some((status, body))
+}
+
+/// Sends a request, and gives the answer whose body is still to be read, with the task that brings it.
+pub(crate) async fn begin(
+    host: &str,
+    port: u16,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<(http::Response<hyper::body::Incoming>, tokio::task::JoinHandle<hyper::Result<()>>)> {
+    let stream = connect(host, port).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let serving = tokio::spawn(connection);
+    Ok((sender.send_request(request).await?, serving))
+}
+
+/// A request with what this user's programs bring: a name that the monitor knows them by, and the token.
+pub(crate) fn get(port: u16, path_and_query: &str) -> http::request::Builder {
+    let request = Request::get(path_and_query).header("host", format!("localhost:{port}")).header("user-agent", AGENT);
+    match token() {
+        Some(token) => request.header("authorization", format!("Bearer {token}")),
+        None => request,
+    }
+}
+
+/// How this program calls itself.
+pub(crate) const AGENT: &str = concat!("claude-mpm/", env!("CARGO_PKG_VERSION"));
+
+/// The token of the environment.
+pub(crate) fn token() -> Option<String> {
+    std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty())
 }
