@@ -1,6 +1,7 @@
 //! Every command and flag.
 
 mod monitor;
+mod setup;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -10,6 +11,11 @@ pub(crate) use monitor::{
 };
 
 use crate::settings::Settings;
+
+pub(crate) use setup::{
+    CompletionsArgs, ConfigArgs, ConfigCommand, DashboardArgs, DoctorArgs, InitArgs, InstallServiceArgs, ManArgs,
+    OverviewArgs,
+};
 
 /// Where the monitor listens if nobody says otherwise.
 pub(crate) const PORT_DEFAULT: u16 = 8765;
@@ -100,6 +106,46 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: HooksCommand,
     },
+    /// Say how everything is: monitors, hooks, sessions, configuration
+    Status(OverviewArgs),
+    /// Look for what keeps events from being seen, and say how to mend it
+    #[command(after_help = "Examples:
+  claude-mpm doctor
+  claude-mpm doctor --fix
+  claude-mpm doctor --json
+
+Exits with 1 if something is broken.")]
+    Doctor(DoctorArgs),
+    /// Show every value of the configuration and where it comes from, or change one
+    #[command(after_help = "Examples:
+  claude-mpm config
+  claude-mpm config get monitoring.port
+  claude-mpm config set monitoring.port 8770
+  claude-mpm config set monitoring.cors.origins '[https://dash.example.com]'")]
+    Config(ConfigArgs),
+    /// Set up hooks, slash commands and configuration, for this project or for you
+    #[command(after_help = "Examples:
+  claude-mpm init --dry-run
+  claude-mpm init
+  claude-mpm init --user --port 8770")]
+    Init(InitArgs),
+    /// Open the dashboard, and start the monitor in this terminal if none runs
+    #[command(after_help = "Examples:
+  claude-mpm dashboard
+  claude-mpm dashboard --port 3000 --no-browser
+  claude-mpm dashboard --admin-only
+  claude-mpm dashboard --setup-only")]
+    Dashboard(DashboardArgs),
+    /// Print the completions for a shell
+    #[command(after_help = "Examples:
+  claude-mpm completions bash > ~/.local/share/bash-completion/completions/claude-mpm
+  claude-mpm completions zsh > ~/.zfunc/_claude-mpm
+  claude-mpm completions fish > ~/.config/fish/completions/claude-mpm.fish")]
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    #[command(after_help = "Example:
+  claude-mpm man ~/.local/share/man/man1")]
+    Man(ManArgs),
     /// Play a recorded day of eight sessions into the monitor, to see it alive without Claude Code
     Demo(DemoArgs),
     /// Tell the monitor of an event of your own

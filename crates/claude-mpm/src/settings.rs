@@ -4,7 +4,10 @@
 //! that is wrong stops the command with the place of the fault: a monitor that silently ignored its token's neighbours
 //! would be worse than none.
 
-use std::path::PathBuf;
+pub(crate) mod edit;
+pub(crate) mod keys;
+
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use server::Network;
@@ -25,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) monitoring: Monitoring,
     /// Keys of our section that mean nothing, such as `monitoring.prot`.
     pub(crate) unknown: Vec<String>,
+    /// What the project's own file says, if it says a port.
+    pub(crate) project_port: Option<u16>,
 }
 
 /// `monitoring:`
@@ -210,43 +215,6 @@ pub(crate) enum AdminMode {
     Production,
 }
 
-/// The keys that mean something, as a tree of dotted names. `monitoring.enabled` says whether `claude-mpm` starts a monitor
-/// beside an agent; the commands of this program that start one do so whatever it says.
-const KNOWN: [&str; 32] = [
-    "enabled",
-    "port",
-    "host",
-    "websocket",
-    "websocket.enabled",
-    "websocket.max_connections",
-    "metrics",
-    "metrics.enabled",
-    "metrics.interval",
-    "logging",
-    "logging.level",
-    "cors",
-    "cors.localhost",
-    "cors.origins",
-    "allowed_hosts",
-    "trusted_proxies",
-    "path_prefix",
-    "privacy",
-    "privacy.file_contents",
-    "store",
-    "store.encrypted",
-    "store.keep_days",
-    "store.keep_gb",
-    "tls",
-    "tls.cert",
-    "tls.key",
-    "admin",
-    "admin.user",
-    "admin.password_hash",
-    "admin.mode",
-    "admin.read_only",
-    "reclaim",
-];
-
 impl Default for WebSocket {
     fn default() -> WebSocket {
         WebSocket { enabled: true, max_connections: Connections(server::CONNECTIONS_MAX) }
@@ -316,31 +284,15 @@ struct File {
 impl Settings {
     /// Reads the file; a missing or empty one says nothing.
     pub(crate) fn load(home: &Home) -> Result<Settings, Failure> {
-        let file = home.path().join("configuration.yaml");
-        let unreadable = |reason: String| {
-            Failure::new(
-                format!("{} cannot be read", file.display()),
-                reason,
-                "Make it a readable text file, or move it away to go on with the defaults",
-            )
+        let file = home.path().join(FILE);
+        let (mut monitoring, unknown) = match read(&file)? {
+            Some(text) => checked(&file, &text)?,
+            None => (Monitoring::default(), Vec::new()),
         };
-        match std::fs::metadata(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Settings { file, ..Settings::default() });
-            }
-            Err(error) => return Err(unreadable(error.to_string())),
-            Ok(found) if found.len() > BYTES_MAX => return Err(unreadable("it is larger than 1 MiB".to_owned())),
-            Ok(_) => {}
-        }
-        let text = std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
-        let (monitoring, unknown) = parse(&text).map_err(|reason| {
-            Failure::new(
-                format!("{} cannot be used", file.display()),
-                reason,
-                "Correct that place; docs/monitor.md lists every key of the monitoring section",
-            )
-        })?;
-        Ok(Settings { file, monitoring, unknown })
+        // A repository that somebody else wrote may say where its events go, and open nothing.
+        let project_port = project_file(home).as_deref().map(project_port).transpose()?.flatten();
+        monitoring.port = project_port.or(monitoring.port);
+        Ok(Settings { file, monitoring, unknown, project_port })
     }
 
     /// The names of scripts that may be ended to get a port.
@@ -371,6 +323,62 @@ impl Settings {
     }
 }
 
+/// The file's name, in the user's folder and in a project's `.claude-mpm`.
+pub(crate) const FILE: &str = "configuration.yaml";
+
+/// The file's text; `None` for no file.
+pub(crate) fn read(file: &Path) -> Result<Option<String>, Failure> {
+    let unreadable = |reason: String| {
+        Failure::new(
+            format!("{} cannot be read", file.display()),
+            reason,
+            "Make it a readable text file, or move it away to go on with the defaults",
+        )
+    };
+    match std::fs::metadata(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error.to_string())),
+        Ok(found) if found.len() > BYTES_MAX => return Err(unreadable("it is larger than 1 MiB".to_owned())),
+        Ok(_) => {}
+    }
+    std::fs::read_to_string(file).map(Some).map_err(|error| unreadable(error.to_string()))
+}
+
+/// What a file says, or where it is wrong.
+pub(crate) fn checked(file: &Path, text: &str) -> Result<(Monitoring, Vec<String>), Failure> {
+    parse(text).map_err(|reason| {
+        Failure::new(
+            format!("{} cannot be used", file.display()),
+            reason,
+            "Correct that place; docs/monitor.md lists every key of the monitoring section",
+        )
+    })
+}
+
+/// The file of the project in the working directory, if it has one.
+pub(crate) fn project_file(home: &Home) -> Option<PathBuf> {
+    let folder = std::env::current_dir().ok()?.join(".claude-mpm");
+    let file = folder.join(FILE);
+    let is_users_own = match (std::fs::canonicalize(&folder), std::fs::canonicalize(home.path())) {
+        (Ok(folder), Ok(home)) => folder == home,
+        _ => false,
+    };
+    (!is_users_own && file.is_file()).then_some(file)
+}
+
+/// The one key that a project's file decides.
+fn project_port(file: &Path) -> Result<Option<u16>, Failure> {
+    Ok(match read(file)? {
+        Some(text) => checked(file, &text)?.0.port,
+        None => None,
+    })
+}
+
+/// Everything in a file, for those who ask where a value comes from.
+pub(crate) fn values(text: &str) -> serde_json::Value {
+    serde_saphyr::from_str(text).unwrap_or_default()
+}
+
 /// Our section, and the keys in it that mean nothing. The error says where.
 fn parse(text: &str) -> Result<(Monitoring, Vec<String>), String> {
     if text.trim().is_empty() {
@@ -390,7 +398,7 @@ fn unknown_keys(value: &serde_json::Value, below: &str, unknown: &mut Vec<String
     let Some(fields) = value.as_object() else { return };
     for (name, value) in fields {
         let path = if below.is_empty() { name.clone() } else { format!("{below}.{name}") };
-        if KNOWN.contains(&path.as_str()) {
+        if keys::is_known(&path) {
             unknown_keys(value, &path, unknown);
         } else {
             unknown.push(format!("monitoring.{path}"));

@@ -28,6 +28,7 @@ mod proxies;
 mod raw;
 mod recovery;
 mod restart;
+mod set_up;
 mod spool;
 mod stream;
 mod support;

@@ -18,6 +18,8 @@ fn start_status_and_stop_print_what_document_1_prints() {
     let script = r#"
         step start "$MPM" monitor start
         step again "$MPM" monitor start
+        step hooks "$MPM" hooks install
+        step fed "$MPM" monitor start
         step json "$MPM" monitor status --json
         step ports "$MPM" monitor status --show-ports
         step detailed "$MPM" monitor status --verbose
@@ -34,7 +36,9 @@ fn start_status_and_stop_print_what_document_1_prints() {
     let pid = &server["pid"];
     let start = steps.get("start");
     assert_eq!(start.out, format!("Starting Socket.IO monitoring server...\n{}", started(8765, 8766, pid)));
-    assert_eq!((start.code, start.err.as_str()), (0, ""));
+    let unfed = "Note: no installed hook feeds this monitor; 'claude-mpm hooks install --port 8765' lets Claude Code tell it.\n";
+    assert_eq!((start.code, start.err.as_str()), (0, unfed));
+    assert_eq!(steps.get("fed").err, "", "with hooks there is nothing to say");
     let again = steps.get("again");
     assert_eq!(again.code, 0);
     assert_eq!(

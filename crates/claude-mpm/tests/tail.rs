@@ -65,7 +65,7 @@ fn the_latest_events_come_oldest_first_and_a_query_narrows_them() {
 fn a_query_that_means_nothing_is_refused_in_three_lines() {
     let home = Home::new();
     let _monitor = home.monitor();
-    let (out, err, code) = output(&home, &["monitor", "tail", "-f", "/unclosed("]);
+    let (out, err, code) = output(&home, &["monitor", "tail", "-f", "/unclosed(/"]);
     assert_eq!((out.as_str(), code), ("", 1));
     assert!(err.starts_with("Error: No events can be shown\nReason: ") && err.lines().count() == 3, "{err}");
 }
@@ -99,7 +99,7 @@ fn following_goes_on_through_a_crash_and_misses_nothing() {
     let tail =
         Tail::start(&home, &["monitor", "tail", "-f", "-n", "5000", "--json", "--port", &number, "kind:log.message"]);
     let mut seen: Vec<u64> = Vec::new();
-    let mut until = |last: u64, seen: &mut Vec<u64>| {
+    let until = |last: u64, seen: &mut Vec<u64>| {
         while seen.last() != Some(&last) {
             seen.push(serde_json::from_str::<Value>(&tail.next()).unwrap()["seq"].as_u64().unwrap());
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::InstallServiceArgs;
+
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct MonitorArgs {
@@ -84,6 +86,12 @@ Exits with 1 if that port, or every port up to 8785, is taken.")]
 
 Exits with 1 if a way fails, with 3 if nothing answers.")]
     TestConnection(TestConnectionArgs),
+    /// Write a systemd user unit or launchd agent that starts the monitor when you log in
+    #[command(after_help = "Examples:
+  claude-mpm monitor install-service --dry-run
+  claude-mpm monitor install-service --port 8770
+  claude-mpm monitor install-service --uninstall")]
+    InstallService(InstallServiceArgs),
     /// Make the hash of a password on stdin, for monitoring.admin.password_hash
     HashPassword,
 }
@@ -313,7 +321,7 @@ pub(crate) struct TestConnectionArgs {
 }
 
 /// A name becomes a folder, and must not look like a port, which is one, too.
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     let begins = text.chars().next().is_some_and(|first| first.is_ascii_alphanumeric());
     if !begins || text.len() > 64 || !text.chars().all(is_word) {

@@ -48,6 +48,62 @@ pub(crate) fn for_one_run(home: &Home, port: u16, program: &Path) -> Result<Stri
     Ok(settings.to_string())
 }
 
+/// What one settings file has of ours, for those who look at everything.
+pub(crate) struct Look {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// How to say it on a command line, with a blank before it.
+    pub(crate) flag: &'static str,
+    /// How many events are hooked.
+    pub(crate) count: usize,
+    /// The port that they feed.
+    pub(crate) port: Option<u16>,
+    /// Whether the program that they run is this release's.
+    pub(crate) program: Option<&'static str>,
+    /// Whether the file switches all hooks off.
+    pub(crate) disabled: bool,
+}
+
+/// Looks at the user's settings, or at those of the project in the working directory.
+pub(crate) fn look(project: bool, local: bool) -> Result<Look, Failure> {
+    let scope = Scope::find(project, local)?;
+    let bytes = read(&scope.settings)?.unwrap_or_default();
+    let found = settings::installed(&bytes).map_err(|error| unreadable(&scope.settings, error))?;
+    let handler = found.first().map(Installed::handler);
+    Ok(Look {
+        count: found.len(),
+        port: handler.as_ref().map(|handler| handler.port),
+        program: handler.as_ref().map(|handler| program::state(&handler.program)),
+        disabled: settings::disables_hooks(&bytes),
+        path: scope.settings,
+        flag: scope.flag,
+    })
+}
+
+/// Tells a person whose monitor gets nothing from Claude Code, beside what the documents print.
+pub(crate) fn note_unfed(port: u16) {
+    let scopes = [(false, false), (true, false), (false, true)];
+    let feeds = |(project, local)| look(project, local).is_ok_and(|look| look.port == Some(port));
+    if !scopes.into_iter().any(feeds) {
+        report::aside(&format!(
+            "Note: no installed hook feeds this monitor; 'claude-mpm hooks install --port {port}' lets Claude Code tell it.\n"
+        ));
+    }
+}
+
+/// Writes the slash commands, which are the user's whatever the hooks are for.
+pub(crate) fn install_commands(dry_run: bool) -> Result<(), Failure> {
+    if let Some(commands) = &Scope::find(false, false)?.commands {
+        let mut report = Report::default();
+        let outcome = slash::install(commands, dry_run).map_err(writing(commands))?;
+        describe_commands(&mut report, &outcome, if dry_run { "would be written" } else { "written" });
+        if !report.lines.is_empty() {
+            report::line(report);
+        }
+    }
+    Ok(())
+}
+
 /// Runs the command.
 pub(crate) fn run(command: &HooksCommand) -> Result<(), Failure> {
     let report = match command {

@@ -2,6 +2,7 @@
 //! Never another port.
 
 use crate::cli::{self, LauncherOptions};
+use crate::commands::hooks;
 use crate::commands::serve::{self, ServeFailure};
 use crate::commands::start::{self, Ready};
 use crate::daemon::browser;
@@ -15,6 +16,11 @@ use crate::settings::Settings;
 
 /// Runs it; returns when the monitor ends, or at once when one runs already or is to run in the background.
 pub(crate) fn run(options: &LauncherOptions) -> Result<(), Failure> {
+    open(options, "")
+}
+
+/// The same, with another page of the monitor's in the browser.
+pub(crate) fn open(options: &LauncherOptions, page: &str) -> Result<(), Failure> {
     let home = Home::find()?;
     let settings = Settings::load(&home)?;
     let asked = match start::asked(&home, &settings, options.port, options.name.as_deref()) {
@@ -31,8 +37,8 @@ pub(crate) fn run(options: &LauncherOptions) -> Result<(), Failure> {
     let means = Means { force: false, no_reclaim: true };
     let plan = match start::ready(plan, &settings, asked, means).map_err(|failure| busy(asked, is_default, failure))? {
         Ready::Runs(known) => {
-            let url = known.url();
-            report::line(format_args!("Monitor already running at {url}"));
+            report::line(format_args!("Monitor already running at {}", known.url()));
+            let url = known.url() + page;
             if !options.no_browser && browser::open(&url) {
                 report::line(format_args!("Opening browser to existing instance: {url}"));
             }
@@ -47,12 +53,12 @@ pub(crate) fn run(options: &LauncherOptions) -> Result<(), Failure> {
     };
     report::line(format_args!("Starting Claude MPM monitor on {}:{}", plan.host, plan.port));
     if options.background {
-        told(&start::spawned(&plan)?, options);
+        told(&start::spawned(&plan)?, options, page);
         return Ok(());
     }
     serve::serve(&plan, &settings, |known| {
         turn.take();
-        told(known, options);
+        told(known, options, page);
     })
     .map_err(|failure| match failure {
         ServeFailure::PortTaken => taken(plan.port, is_default),
@@ -60,12 +66,13 @@ pub(crate) fn run(options: &LauncherOptions) -> Result<(), Failure> {
     })
 }
 
-fn told(known: &Instance, options: &LauncherOptions) {
+fn told(known: &Instance, options: &LauncherOptions, page: &str) {
     report::line(format_args!("Monitor running on port {}", known.port));
-    let url = known.url();
+    let url = known.url() + page;
     if !options.no_browser && browser::open(&url) {
         report::line(format_args!("Opening browser to {url}"));
     }
+    hooks::note_unfed(known.port);
 }
 
 /// A port that is taken is told of in this document's words; everything else as it is.

@@ -4,9 +4,11 @@
 use serde_json::{Value, json};
 
 use crate::cli::{RestartArgs, StartArgs};
-use crate::commands::{start, stop};
+use crate::commands::{serve, start, stop};
+use crate::daemon::control::{self, Request};
 use crate::daemon::instance::{self, Instance};
 use crate::daemon::plan::{Dashboard, Mode, Once, Plan};
+use crate::daemon::probe;
 use crate::daemon::spawn::Turn;
 use crate::paths::Home;
 use crate::report::{self, Failure};
@@ -67,12 +69,18 @@ pub(crate) fn one(home: &Home, settings: &Settings, known: &Instance, options: &
     let folder = known.folder();
     let answers = instance::running(home, known.port).is_some();
     let clients = instance::running(home, known.port).map_or(0, |running| running.health.connections);
-    if !answers || known.plan.once.supervisor.is_some_and(|supervisor| !supervisor.is_alive()) {
-        // It cannot give anything away.
+    let gives = answers && control::ask(&folder, Request::Clients).is_ok();
+    if !gives {
+        if known.token && probe::token().is_none() {
+            return Err(serve::token_lost());
+        }
         known.end(!answers).map_err(|reason| Failure::new(start::FAILED, reason, "End it by hand, then try again"))?;
     }
-    let take_over = answers.then(|| folder.clone());
-    let plan = Plan { once: Once { take_over, ..Once::default() }, ..changed(&known.plan, settings, options)? };
+    let take_over = gives.then_some(folder);
+    let plan = Plan {
+        once: Once { take_over, token: known.token, ..Once::default() },
+        ..changed(&known.plan, settings, options)?
+    };
     let new = start::spawned(&plan)?;
     drop(turn);
     if !options.json {

@@ -116,7 +116,7 @@ pub(crate) fn serve(plan: &Plan, settings: &Settings, ready: impl FnOnce(&Instan
         let config = config(plan, settings, port, token.clone())?;
         let websocket = config.websocket;
         let server = Server::start(bound, config).await.map_err(|error| explain(plan, error))?;
-        let mut registered = instance::register(plan, port, server.instance(), dashboard, log.path())?;
+        let mut registered = instance::register(plan, port, server.instance(), dashboard, token.is_some(), log.path())?;
         // A monitor without it serves all the same; it is stopped and started where it would be restarted.
         let control = Control::open(&plan.folder(port))
             .inspect_err(|error| tracing::warn!("no socket for commands in {}: {error}", plan.folder(port).display()))
@@ -179,6 +179,15 @@ struct Taken {
     token: Option<String>,
 }
 
+/// A monitor that wanted a token must not come back as one that lets everybody in.
+pub(crate) fn token_lost() -> Failure {
+    Failure::new(
+        FAILED,
+        "the monitor before it had a token, which could not be handed over",
+        "Set CLAUDE_MPM_SOCKETIO_TOKEN, or stop it and start one without a token",
+    )
+}
+
 /// Takes the ports, from a predecessor where it had the same ones.
 async fn take_ports(plan: &Plan, inherited: Option<Inherited>) -> Result<Taken, ServeFailure> {
     let said = std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty());
@@ -188,7 +197,12 @@ async fn take_ports(plan: &Plan, inherited: Option<Inherited>) -> Result<Taken, 
     };
     let is_same = legacy.as_ref().is_some_and(|legacy| legacy.host == plan.host && legacy.port == plan.port);
     // Sockets that are not kept have to go before others can be had in their place.
-    let (first, second) = if is_same { (first, second) } else { (Vec::new(), Vec::new()) };
+    let (first, second) = if is_same {
+        (first, second)
+    } else {
+        drop((first, second));
+        (Vec::new(), Vec::new())
+    };
     let kept = if first.is_empty() { None } else { Bound::taken_over(&plan.host, first).ok() };
     let mut bound = match kept {
         Some(bound) => bound,
@@ -196,7 +210,11 @@ async fn take_ports(plan: &Plan, inherited: Option<Inherited>) -> Result<Taken, 
     };
     let held = legacy.as_ref().and_then(|legacy| legacy.dashboard).filter(|_| is_same);
     let dashboard = take_dashboard(plan, &mut bound, held, second).await?;
-    Ok(Taken { bound, dashboard, token: said.or_else(|| legacy.and_then(|legacy| legacy.token)) })
+    let token = said.or_else(|| legacy.and_then(|legacy| legacy.token));
+    if plan.once.token && token.is_none() {
+        return Err(token_lost().into());
+    }
+    Ok(Taken { bound, dashboard, token })
 }
 
 /// The second port: the one that was asked for, else the default or the next free one. Nobody is kept waiting for want of

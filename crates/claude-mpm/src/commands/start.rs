@@ -4,6 +4,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::cli::{self, ListenOptions, PORT_DEFAULT, StartArgs};
+use crate::commands::hooks;
 use crate::commands::serve::{self, ServeFailure};
 use crate::daemon::control::{self, Request};
 use crate::daemon::holder::{self, Holder, Stranger};
@@ -331,4 +332,5 @@ pub(crate) fn tell(started: &Started, json: bool, verbose: bool) {
     report::line(format_args!(
         "\nMonitoring server is ready for connections.\nOpen {dashboard} in your browser to view the dashboard."
     ));
+    hooks::note_unfed(known.port);
 }

@@ -15,7 +15,7 @@ use crate::paths::Home;
 use crate::report::Failure;
 
 /// The file in a monitor's folder that says what runs.
-const FILE: &str = "instance.json";
+pub(crate) const FILE: &str = "instance.json";
 
 /// The file that says how it was last started, for the next time.
 const LAST: &str = "last-start.json";
@@ -36,6 +36,8 @@ pub(crate) struct Instance {
     pub(crate) dashboard: Option<u16>,
     /// Whether somebody named that one.
     pub(crate) dashboard_asked: bool,
+    /// Whether clients have to bring a token; which one stands nowhere.
+    pub(crate) token: bool,
     /// Milliseconds since 1970.
     pub(crate) started_at: i64,
     /// Its log.
@@ -179,6 +181,7 @@ pub(crate) fn register(
     port: u16,
     run: &str,
     dashboard: Option<u16>,
+    token: bool,
     log: &Path,
 ) -> Result<Registered, Failure> {
     let folder = plan.folder(port);
@@ -189,6 +192,7 @@ pub(crate) fn register(
         process: Identity::own(),
         dashboard,
         dashboard_asked: matches!(plan.dashboard, plan::Dashboard::Exactly(_)),
+        token,
         started_at: jiff::Timestamp::now().as_millisecond(),
         log: log.to_owned(),
         plan: Plan { port, ..plan.clone() },

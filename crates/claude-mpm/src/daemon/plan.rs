@@ -36,6 +36,8 @@ pub(crate) struct Plan {
 pub(crate) struct Once {
     /// The folder of the monitor whose sockets it takes over.
     pub(crate) take_over: Option<PathBuf>,
+    /// Whether that one has a token, so that this one must not go without.
+    pub(crate) token: bool,
     /// Who watches over it.
     pub(crate) supervisor: Option<Identity>,
     /// How often that one has started it again.

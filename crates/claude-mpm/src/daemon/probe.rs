@@ -33,6 +33,8 @@ pub(crate) struct Health {
     pub(crate) health: String,
     #[serde(default)]
     pub(crate) version: String,
+    #[serde(default)]
+    pub(crate) timestamp: String,
 }
 
 /// The health of whatever listens on this port of this machine; `None` for nothing, or another kind of program.
@@ -52,7 +54,13 @@ pub(crate) fn ask(port: u16, request: Request<Full<Bytes>>, answer_max: Duration
     ask_at("localhost", port, request, answer_max)
 }
 
-fn ask_at(host: &str, port: u16, request: Request<Full<Bytes>>, answer_max: Duration) -> Option<(u16, Bytes)> {
+/// The same, of a server that was told to listen on `host`.
+pub(crate) fn ask_at(
+    host: &str,
+    port: u16,
+    request: Request<Full<Bytes>>,
+    answer_max: Duration,
+) -> Option<(u16, Bytes)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async { tokio::time::timeout(answer_max, send(host, port, request)).await.ok()? })
 }

@@ -32,7 +32,7 @@ pub(crate) async fn run(plan: &Plan) -> std::io::Result<()> {
     let (mut restarts, mut in_a_row) = (0, 0);
     let mut plan = Plan { supervise: false, ..plan.clone() };
     loop {
-        let once = Once { supervisor: Some(Identity::own()), restarts, take_over: plan.once.take_over.take() };
+        let once = Once { supervisor: Some(Identity::own()), restarts, ..std::mem::take(&mut plan.once) };
         let mut child = spawn::spawn(&Plan { once, ..plan.clone() })?;
         let began = Instant::now();
         let process = Identity::of(child.id());

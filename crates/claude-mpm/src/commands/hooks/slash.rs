@@ -27,8 +27,8 @@ const COMMANDS: [SlashCommand; 6] = [
     SlashCommand {
         file: "mpm-status.md",
         description: "Show overall system status including monitoring server",
-        arguments: "[--verbose] [--show-ports]",
-        runs: "claude-mpm monitor status $ARGUMENTS",
+        arguments: "[--json]",
+        runs: "claude-mpm status $ARGUMENTS",
     },
     SlashCommand {
         file: "mpm-doctor.md",
@@ -46,7 +46,7 @@ const COMMANDS: [SlashCommand; 6] = [
         file: "mpm-init.md",
         description: "Initialize project with monitoring configuration",
         arguments: "[--port PORT]",
-        runs: "claude-mpm hooks install --project $ARGUMENTS",
+        runs: "claude-mpm init $ARGUMENTS",
     },
 ];
 
