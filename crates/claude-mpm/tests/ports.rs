@@ -321,3 +321,69 @@ fn a_start_that_fails_says_why() {
     assert_eq!(steps.json("v6_status")["servers"].as_array().unwrap().len(), 2);
     assert!(steps.get("insecure").out.contains("http://localhost:9200"), "{:?}", steps.get("insecure"));
 }
+
+#[test]
+fn localhost_is_whichever_of_the_two_families_the_machine_has() {
+    for (family, without) in
+        [("IPv6 alone", "ip addr del 127.0.0.1/8 dev lo"), ("IPv4 alone", "ip addr del ::1/128 dev lo")]
+    {
+        let home = Home::new();
+        let script = format!(
+            r#"
+            {without}
+            step start "$MPM" monitor start --json
+            step again "$LAUNCHER" --no-browser
+            step status "$MPM" monitor status --json
+            step restart "$MPM" monitor restart --json
+            step test "$MPM" monitor test-connection
+            step stop "$MPM" monitor stop
+            "#
+        );
+        let Some(steps) = namespace::run(&home, &script) else { return };
+        assert_eq!(steps.json("start")["port"], 8765, "{family}");
+        assert_eq!(steps.get("again").out, "Monitor already running at http://localhost:8765\n", "{family}");
+        assert_eq!(steps.json("status")["servers"].as_array().unwrap().len(), 1, "{family}");
+        assert_eq!(steps.json("restart")["restarted"][0]["port"], 8765, "{family}");
+        for name in ["test", "stop"] {
+            assert_eq!(steps.get(name).code, 0, "{family}: {:?}", steps.get(name));
+        }
+    }
+}
+
+#[test]
+fn hooks_of_a_port_that_a_stranger_has_are_read_where_the_monitor_went_and_by_its_own_monitor_later() {
+    let home = Home::new();
+    let script = r#"
+        hook() { echo '{"session_id":"'$1'","hook_event_name":"UserPromptSubmit","prompt":"'$1'"}' | "$MPM" hook --port 8765; }
+        # told PORT WORD: waits until the history there has the word.
+        told() { until "$MPM" monitor tail --json --port $1 -n 5000 kind:prompt.submitted | grep -q $2; do sleep 0.02; done; }
+        occupy 8765
+        hook before
+        step start "$MPM" monitor start --json
+        hook during
+        told 8766 before
+        told 8766 during
+        step third "$MPM" monitor start --name third --json
+        kill $STRANGER
+        wait $STRANGER || true
+        step own "$MPM" monitor start --json
+        hook after
+        told 8765 after
+        step beside "$MPM" monitor tail --json --port 8766 -n 5000 kind:prompt.submitted
+        step log "$MPM" monitor logs --port 8766 -n 500
+    "#;
+    let Some(steps) = namespace::run(&home, script) else { return };
+    assert_eq!(steps.json("start")["port"], 8766);
+    assert_eq!(steps.json("own")["port"], 8765);
+    let beside = steps.get("beside").out;
+    let sessions: Vec<String> = beside
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["session_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        sessions,
+        ["before", "during"],
+        "each once, and what came later is the other's: {}",
+        steps.get("log").out
+    );
+}

@@ -66,22 +66,8 @@ fn begin(options: &RestartArgs) -> Result<(), Failure> {
 /// Restarts one; `known` may be one that does not answer.
 pub(crate) fn one(home: &Home, settings: &Settings, known: &Instance, options: &RestartArgs) -> Result<Value, Failure> {
     let turn = Turn::take(home)?;
-    let folder = known.folder();
-    let answers = instance::running(home, known.port).is_some();
     let clients = instance::running(home, known.port).map_or(0, |running| running.health.connections);
-    let gives = answers && control::ask(&folder, Request::Clients).is_ok();
-    if !gives {
-        if known.token && probe::token().is_none() {
-            return Err(serve::token_lost());
-        }
-        known.end(!answers).map_err(|reason| Failure::new(start::FAILED, reason, "End it by hand, then try again"))?;
-    }
-    let take_over = gives.then_some(folder);
-    let plan = Plan {
-        once: Once { take_over, token: known.token, ..Once::default() },
-        ..changed(&known.plan, settings, options)?
-    };
-    let new = start::spawned(&plan)?;
+    let new = again(known, changed(&known.plan, settings, options)?)?;
     drop(turn);
     if !options.json {
         report::line(format_args!(
@@ -99,6 +85,27 @@ pub(crate) fn one(home: &Home, settings: &Settings, known: &Instance, options: &
     }
     Ok(json!({ "port": new.port, "url": new.url(), "dashboard": new.dashboard_url(), "dashboard_port": new.dashboard,
         "pid": new.pid, "pid_before": known.pid, "name": new.plan.name, "clients": clients }))
+}
+
+/// Restarts one such that it reads its own spool alone. The caller has the turn.
+pub(crate) fn without_drains(settings: &Settings, known: &Instance) -> Result<(), Failure> {
+    let plan = changed(&known.plan, settings, &RestartArgs::default())?;
+    again(known, Plan { drains: None, ..plan }).map(drop)
+}
+
+/// A new process in the place of the old one, by this plan.
+fn again(known: &Instance, plan: Plan) -> Result<Instance, Failure> {
+    let folder = known.folder();
+    let answers = instance::running(&plan.home, known.port).is_some();
+    let gives = answers && control::ask(&folder, Request::Clients).is_ok();
+    if !gives {
+        if known.token && probe::token().is_none() {
+            return Err(serve::token_lost());
+        }
+        known.end(!answers).map_err(|reason| Failure::new(start::FAILED, reason, "End it by hand, then try again"))?;
+    }
+    let once = Once { take_over: gives.then_some(folder), token: known.token, ..Once::default() };
+    start::spawned(&Plan { once, ..plan })
 }
 
 /// The same as before, but for what is said now.

@@ -1,6 +1,7 @@
 //! The server in this process, until a signal ends it: in a terminal, or as the process that `start` has begun.
 
 mod logging;
+mod spools;
 
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -113,7 +114,8 @@ pub(crate) fn serve(plan: &Plan, settings: &Settings, ready: impl FnOnce(&Instan
             tracing::warn!("the installed hook program is not refreshed: {failure}");
         }
         let mut sockets = bound.sockets().map_err(busy)?;
-        let config = config(plan, settings, port, token.clone())?;
+        let (spools, _readers) = spools::spools(plan, port);
+        let config = config(plan, settings, port, token.clone(), spools)?;
         let websocket = config.websocket;
         let server = Server::start(bound, config).await.map_err(|error| explain(plan, error))?;
         let mut registered = instance::register(plan, port, server.instance(), dashboard, token.is_some(), log.path())?;
@@ -291,7 +293,13 @@ async fn yield_dashboard(server: &Server, sockets: &mut (Vec<OwnedFd>, Vec<Owned
     tracing::info!("the dashboard port {port} is given up for another monitor");
 }
 
-fn config(plan: &Plan, settings: &Settings, port: u16, token: Option<String>) -> Result<Config, Failure> {
+fn config(
+    plan: &Plan,
+    settings: &Settings,
+    port: u16,
+    token: Option<String>,
+    spools: Vec<Spool>,
+) -> Result<Config, Failure> {
     let said = &settings.monitoring;
     let load = || {
         store::key::load_or_create(&plan.home.key()).map_err(|error| {
@@ -304,7 +312,7 @@ fn config(plan: &Plan, settings: &Settings, port: u16, token: Option<String>) ->
         data_dir: plan.folder(port),
         key,
         keep: said.store.keep(),
-        spools: vec![Spool { port, dir: plan.home.spool(port) }],
+        spools,
         token,
         insecure: plan.insecure,
         origins: said.cors.origins.iter().map(|origin| origin.0.clone()).collect(),

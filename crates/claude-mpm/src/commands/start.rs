@@ -4,8 +4,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::cli::{self, ListenOptions, PORT_DEFAULT, StartArgs};
-use crate::commands::hooks;
 use crate::commands::serve::{self, ServeFailure};
+use crate::commands::{hooks, restart};
 use crate::daemon::control::{self, Request};
 use crate::daemon::holder::{self, Holder, Stranger};
 use crate::daemon::instance::{self, Instance, STOP_MAX};
@@ -93,6 +93,7 @@ pub(crate) fn listening(home: &Home, settings: &Settings, listen: &ListenOptions
         mode: Mode::Foreground,
         supervise: false,
         verbose: false,
+        drains: None,
         once: Once::default(),
     })
 }
@@ -178,6 +179,7 @@ pub(crate) fn ready(mut plan: Plan, settings: &Settings, asked: Asked, means: Me
         Choice::Start(port) => port,
         Choice::StartBeside { port, taken } => {
             notes.push(format!("Port {taken} is in use by {}; using port {port} instead", called(&look(taken))));
+            plan.drains = Some(taken);
             port
         }
         Choice::Reuse(port) => match look(port) {
@@ -223,7 +225,18 @@ pub(crate) fn ready(mut plan: Plan, settings: &Settings, asked: Asked, means: Me
             ));
         }
     };
+    stop_draining(&home, settings, plan.port)?;
     Ok(Ready::Start(Box::new(plan), notes))
+}
+
+/// Whoever reads the spool of this port in place of its monitor leaves it to that one.
+fn stop_draining(home: &Home, settings: &Settings, port: u16) -> Result<(), Failure> {
+    for running in instance::all_running(home) {
+        if running.known.plan.drains == Some(port) {
+            restart::without_drains(settings, &running.known)?;
+        }
+    }
+    Ok(())
 }
 
 fn has(holder: &Holder) -> Has {

@@ -94,7 +94,7 @@ pub(crate) fn is_free(port: u16) -> bool {
 
 /// What a stranger is, for people.
 fn name(port: u16, arguments: &[String]) -> String {
-    if probe::health(port).is_some_and(|health| health.service == server::SERVICE) {
+    if probe::stranger(port).is_some_and(|health| health.service == server::SERVICE) {
         return match arguments.first() {
             Some(program) if last_part(program).starts_with("python") => "the Python claude-mpm's monitor".to_owned(),
             Some(_) => "a monitor that this home knows nothing of".to_owned(),

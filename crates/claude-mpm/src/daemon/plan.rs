@@ -26,6 +26,9 @@ pub(crate) struct Plan {
     /// Whether a process watches over it.
     pub(crate) supervise: bool,
     pub(crate) verbose: bool,
+    /// The port that was meant and that a stranger has: what hooks write for it is read here, until a monitor of ours has it.
+    #[serde(default)]
+    pub(crate) drains: Option<u16>,
     /// What only this one start is about.
     #[serde(default)]
     pub(crate) once: Once,

@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 /// A monitor answers within milliseconds; another program may never.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
+/// How long a stranger may take to say that it is a monitor, too.
+const STRANGER_MAX: Duration = Duration::from_millis(300);
+
 /// The largest answer that is read, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -37,15 +40,20 @@ pub(crate) struct Health {
     pub(crate) timestamp: String,
 }
 
-/// The health of whatever listens on this port of this machine; `None` for nothing, or another kind of program.
-pub(crate) fn health(port: u16) -> Option<Health> {
-    health_at("localhost", port)
+/// The health of a stranger on this port of this machine, to give it a name: many programs never answer, and a person
+/// waits.
+pub(crate) fn stranger(port: u16) -> Option<Health> {
+    health_within("localhost", port, STRANGER_MAX)
 }
 
-/// The same, of a server that was told to listen on `host`.
+/// The health of whatever listens on this port; `None` for nothing, or another kind of program.
 pub(crate) fn health_at(host: &str, port: u16) -> Option<Health> {
+    health_within(host, port, ANSWER_MAX)
+}
+
+fn health_within(host: &str, port: u16, answer_max: Duration) -> Option<Health> {
     let request = Request::get("/health").header("host", format!("localhost:{port}")).body(Full::default()).ok()?;
-    let (_, body) = ask_at(host, port, request, ANSWER_MAX)?;
+    let (_, body) = ask_at(host, port, request, answer_max)?;
     serde_json::from_slice(&body).ok()
 }
 
