@@ -150,6 +150,8 @@ Exits with 1 if something is broken.")]
     Demo(DemoArgs),
     /// Tell the monitor of an event of your own
     Emit(EmitArgs),
+    /// Look after what is stored: copies, checks, exports, the key
+    Store(StoreArgs),
     /// Record one hook from stdin (Claude Code runs this)
     #[command(disable_help_flag = true)]
     Hook {
@@ -183,6 +185,66 @@ pub(crate) struct EmitArgs {
     /// The port of the monitor [default: 8765]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StoreArgs {
+    /// The port of the monitor whose store it is [default: 8765]
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// The name of the monitor, if it was started with one
+    #[arg(long, global = true, value_parser = name)]
+    pub(crate) name: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum StoreCommand {
+    /// Say what is stored, day by day
+    Info,
+    /// Read every byte, and name the files that are damaged
+    Verify,
+    /// Copy the store into a new folder, also while the monitor runs
+    Backup { dir: std::path::PathBuf },
+    /// Put a backup in place of an empty store
+    Restore { dir: std::path::PathBuf },
+    /// Write events to stdout, oldest first
+    Export(ExportArgs),
+    /// Read an export (NDJSON) into an empty store; `-` reads stdin
+    Import { file: std::path::PathBuf },
+    /// The key that opens the store
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExportArgs {
+    /// Only the events that this query finds
+    #[arg(long, value_name = "Q")]
+    pub(crate) query: Option<String>,
+    /// How they are written
+    #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
+    pub(crate) format: ExportFormat,
+    /// With the bodies of files, which are left out otherwise
+    #[arg(long)]
+    pub(crate) content: bool,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExportFormat {
+    /// One JSON object a line
+    Ndjson,
+    /// A table for spreadsheets
+    Csv,
+}
+
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub(crate) enum KeyCommand {
+    /// Print the key: whoever has it can read everything
+    Export,
+    /// Make a new key for all stores of this user
+    Rotate,
 }
 
 #[derive(Subcommand, Clone, Debug)]

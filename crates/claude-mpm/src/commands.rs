@@ -23,6 +23,7 @@ pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod store;
 pub(crate) mod tail;
 pub(crate) mod test_connection;
 
@@ -58,6 +59,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Hooks { command } => hooks::run(&command),
         Command::Demo(options) => demo::run(&options),
         Command::Emit(options) => emit::run(&options),
+        Command::Store(options) => store::run(&options),
         // `main` has run the one already, and whoever asked for the other takes its exit code.
         Command::Hook { .. } | Command::Run(_) => Ok(()),
     }

@@ -30,6 +30,7 @@ mod recovery;
 mod restart;
 mod set_up;
 mod spool;
+mod store;
 mod stream;
 mod support;
 mod tail;

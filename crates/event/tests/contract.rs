@@ -57,7 +57,8 @@ impl Golden {
         assert!(self.differing.is_empty(), "{}", self.differing.join("\n"));
         let files =
             std::fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let files: BTreeSet<String> = files.filter(|file| file.ends_with(".json")).collect();
+        // The table of queries is written by hand, and has a test of its own.
+        let files: BTreeSet<String> = files.filter(|file| file.ends_with(".json") && file != "filter.json").collect();
         assert_eq!(files, self.known, "in {}", self.folder.display());
     }
 }

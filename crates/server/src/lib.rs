@@ -45,6 +45,7 @@ use listener::Served;
 pub use live::admin::hash_password;
 pub use live::roster::Connected;
 use recorder::Recorder;
+pub use recorder::stored_record;
 
 /// How long the recorder may take to commit what it was told before a shutdown goes on without it.
 const RECORDER_STOP_MAX: Duration = Duration::from_secs(10);

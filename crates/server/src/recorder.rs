@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use event::event::{Event, Fact, Time};
 use event::vocabulary::Kept;
+use event::wire::history;
 use store::{Batch, Note, Record, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info};
@@ -296,6 +297,13 @@ impl Writer {
             Err(error) => error!("saving the checkpoint: {error}"),
         }
     }
+}
+
+/// The record of an event that comes with its number and its public JSON, from an export for example.
+pub fn stored_record(json: bytes::Bytes, content: Option<bytes::Bytes>) -> Result<Record, String> {
+    let event = history::read(&json).map_err(|error| error.to_string())?;
+    let seq = event.seq.filter(|seq| *seq > 0).ok_or("it has no number")?;
+    Ok(Record { json, content, ..record_of(&event.fact, seq, event.recorded_at) })
 }
 
 fn record_of(fact: &Fact, seq: u64, now: Time) -> Record {

@@ -1,5 +1,4 @@
 //! Everything hooks write is read exactly once, whatever happens to either side.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};

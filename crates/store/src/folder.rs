@@ -22,6 +22,9 @@ use crate::vault::{self, FileKey};
 /// Connections for reading that are kept open between uses: enough for a few pages at once on today's file.
 const IDLE_CONNECTIONS_MAX: usize = 6;
 
+/// Memory for the pages of an index, in KiB: lists of frequent words are read again and again.
+const INDEX_CACHE_KIB: u32 = 2_048;
+
 const DAY_MS: i64 = 86_400_000;
 
 /// Days that a four-digit year can name, counted from 1970-01-01.
@@ -270,7 +273,7 @@ impl Folder {
         drop(idle);
         let connection = match kept {
             Some(connection) => connection,
-            None => match file.index.open_reader(self.user(), self.cache_kib) {
+            None => match file.index.open_reader(self.user(), INDEX_CACHE_KIB) {
                 Ok(connection) => connection,
                 Err(error) => {
                     tracing::warn!("an index is not used, and will be built anew: {error}");

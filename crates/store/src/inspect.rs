@@ -44,6 +44,12 @@ pub struct Fault {
     pub is_cache: bool,
 }
 
+/// Whether a folder holds events that only a key opens.
+pub fn is_encrypted(dir: &Path) -> bool {
+    let days = folder::days(dir).unwrap_or_default();
+    days.into_iter().any(|day| vault::path_of(&DayFile::new(dir, day).path).exists())
+}
+
 /// The days of a store, oldest first.
 pub fn days(dir: &Path, key: Option<&Key>) -> Result<Vec<Day>, StoreError> {
     let files = folder::days(dir)?.into_iter().map(|day| DayFile::new(dir, day));

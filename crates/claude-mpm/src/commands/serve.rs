@@ -302,7 +302,20 @@ fn config(
 ) -> Result<Config, Failure> {
     let said = &settings.monitoring;
     let load = || {
-        store::key::load_or_create(&plan.home.key()).map_err(|error| {
+        let (path, dir) = (plan.home.key(), plan.folder(port));
+        // A new key would open nothing of what is there, and stand in the place of the right one.
+        if !path.exists() && store::inspect::is_encrypted(&dir) {
+            return Err(Failure::new(
+                FAILED,
+                format!(
+                    "{} is not there, and the events in {} cannot be read without it",
+                    path.display(),
+                    dir.display()
+                ),
+                "Put the key back, or move the folder of the store away to begin a new one",
+            ));
+        }
+        store::key::load_or_create(&path).map_err(|error| {
             Failure::new(FAILED, &error, "Put the key back, or move the folder of the store away to begin a new one")
         })
     };

@@ -103,15 +103,20 @@ const fn letter_of(field: Field) -> char {
     }
 }
 
+/// Bytes of a beginning below which an index is of no use: nearly every event has such a word, and an index would join
+/// the lists of thousands of tokens to say so.
+const BEGINNING_BYTES_MIN: usize = 3;
+
 /// The tokens that a text must have in which this (folded) stands. Where it begins at a token, its first letters do too.
 fn of_text(folded: &str, begins_a_token: bool) -> Vec<Vec<Needle>> {
     let runs = runs(folded).filter(|(at, _)| begins_a_token || *at > 0);
-    runs.map(|(at, run)| {
+    let needles = runs.map(|(at, run)| {
         let token = cut(run, TOKEN_CHARS_MAX).to_owned();
         // What ends the text may go on where it is found.
-        vec![Needle { token, is_prefix: at + run.len() == folded.len() }]
-    })
-    .collect()
+        Needle { token, is_prefix: at + run.len() == folded.len() }
+    });
+    let useful = needles.filter(|needle| !needle.is_prefix || needle.token.len() >= BEGINNING_BYTES_MIN);
+    useful.map(|needle| vec![needle]).collect()
 }
 
 /// The longest stretches of letters and digits, and where they begin.

@@ -1,0 +1,197 @@
+//! `claude-mpm store`: what is stored, whether it is whole, copies of it, and its key. Most of it works beside a running
+//! monitor; what does not says so.
+
+mod transfer;
+
+use std::path::{Path, PathBuf};
+
+use ::store::backup::{self, Copied};
+use ::store::inspect;
+use ::store::{Key, StoreError, key};
+
+use crate::cli::{self, KeyCommand, StoreArgs, StoreCommand};
+use crate::paths::Home;
+use crate::report::{self, Failure};
+use crate::settings::Settings;
+
+/// The store that a command is about.
+struct Place {
+    home: Home,
+    settings: Settings,
+    dir: PathBuf,
+    /// The user's key, if there is one.
+    key: Option<Key>,
+}
+
+/// Runs it.
+pub(crate) fn run(options: &StoreArgs) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let settings = Settings::load(&home)?;
+    let dir = home.state(options.name.as_deref(), cli::port(options.port, &settings));
+    let key = if home.key().exists() {
+        let read = key::load(&home.key());
+        Some(read.map_err(|error| failed("The key cannot be read", &error))?)
+    } else {
+        None
+    };
+    let place = Place { home, settings, dir, key };
+    match &options.command {
+        StoreCommand::Info => info(&place),
+        StoreCommand::Verify => verify(&place),
+        StoreCommand::Backup { dir } => backup(&place, dir),
+        StoreCommand::Restore { dir } => restore(&place, dir),
+        StoreCommand::Export(options) => transfer::export(&place, options),
+        StoreCommand::Import { file } => transfer::import(&place, file),
+        StoreCommand::Key(KeyCommand::Export) => export_key(&place),
+        StoreCommand::Key(KeyCommand::Rotate) => rotate(&place),
+    }
+}
+
+fn info(place: &Place) -> Result<(), Failure> {
+    const FAILED: &str = "The store cannot be described";
+    place.must_exist(FAILED)?;
+    let days = inspect::days(&place.dir, place.key.as_ref()).map_err(|error| failed(FAILED, &error))?;
+    report::line(format_args!("Store: {}", place.dir.display()));
+    let encrypted = days.last().is_some_and(|day| day.encrypted);
+    report::line(format_args!("Encrypted: {}", if encrypted { "yes" } else { "no" }));
+    let keep = &place.settings.monitoring.store;
+    let limit = |said: Option<String>| said.unwrap_or_else(|| "no limit".to_owned());
+    report::line(format_args!(
+        "Kept: {} by age, {} by size",
+        limit(keep.keep_days.map(|days| format!("{} days", days.0))),
+        limit(keep.keep_gb.map(|size| format!("{} GB", size.0)))
+    ));
+    report::line("");
+    report::line(format_args!("{:<24}{:>10}  {:<23}{:>12}{:>12}", "file", "events", "numbers", "bytes", "index"));
+    for day in &days {
+        let numbers = day.numbers.map_or_else(String::new, |(first, last)| format!("{first} to {last}"));
+        let said = day.problem.as_deref().unwrap_or(&numbers);
+        report::line(format_args!(
+            "{:<24}{:>10}  {said:<23}{:>12}{:>12}",
+            day.name, day.events, day.bytes, day.index_bytes
+        ));
+    }
+    let sum = |of: fn(&inspect::Day) -> u64| days.iter().map(of).sum::<u64>();
+    let (events, bytes, index) = (sum(|day| day.events), sum(|day| day.bytes), sum(|day| day.index_bytes));
+    report::line(format_args!("{:<24}{events:>10}  {:<23}{bytes:>12}{index:>12}", "all", ""));
+    Ok(())
+}
+
+fn verify(place: &Place) -> Result<(), Failure> {
+    const FAILED: &str = "The store is not whole";
+    place.must_exist("The store cannot be checked")?;
+    let faults = inspect::verify(&place.dir, place.key.as_ref())
+        .map_err(|error| failed("The store cannot be checked", &error))?;
+    for fault in &faults {
+        let kind = if fault.is_cache { " (a cache: it is made anew)" } else { "" };
+        report::line(format_args!("{}: {}{kind}", fault.path.display(), fault.problem));
+    }
+    if faults.is_empty() {
+        report::line("Everything is as it was written.");
+        return Ok(());
+    }
+    Err(Failure::new(
+        FAILED,
+        format!("{} of its files are damaged", faults.len()),
+        "A monitor sets damaged days aside and serves the others; put damaged days back from a backup",
+    ))
+}
+
+fn backup(place: &Place, to: &Path) -> Result<(), Failure> {
+    const FAILED: &str = "The backup was not made";
+    place.must_exist(FAILED)?;
+    let copied = backup::backup(&place.dir, to, place.key.as_ref()).map_err(|error| failed(FAILED, &error))?;
+    say_copied(&copied, "Copied")?;
+    if place.key.is_some() {
+        report::line(format_args!(
+            "The key is not in it: keep {} in another place, or the backup cannot be read.",
+            place.home.key().display()
+        ));
+    }
+    Ok(())
+}
+
+fn restore(place: &Place, from: &Path) -> Result<(), Failure> {
+    const FAILED: &str = "The backup was not restored";
+    let restored = backup::restore(from, &place.dir, place.key.as_ref()).map_err(|error| match &error {
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => Failure::new(
+            FAILED,
+            &error,
+            format!("Stop the monitor and move {} away, or name another with --port", place.dir.display()),
+        ),
+        _ => failed(FAILED, &error),
+    })?;
+    say_copied(&restored, "Restored")
+}
+
+fn say_copied(copied: &Copied, verb: &str) -> Result<(), Failure> {
+    report::line(format_args!("{verb} {} days, {} bytes.", copied.files.len(), copied.bytes));
+    if copied.faults.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<_> =
+        copied.faults.iter().map(|fault| format!("{}: {}", fault.path.display(), fault.problem)).collect();
+    Err(Failure::new("Not everything in the copy is whole", named.join("; "), "Run claude-mpm store verify"))
+}
+
+fn export_key(place: &Place) -> Result<(), Failure> {
+    let key = place.key.as_ref().ok_or_else(|| {
+        Failure::new(
+            "There is no key to export",
+            format!("{} is not there", place.home.key().display()),
+            "Start the monitor once: it makes one",
+        )
+    })?;
+    report::aside(
+        "Whoever has this key can read everything that is stored. Put it back as the same file, mode 0600.\n",
+    );
+    report::line(key.to_hex());
+    Ok(())
+}
+
+/// The new key waits beside the old one until every file is wrapped with it, so that a rotation cut short can go on.
+fn rotate(place: &Place) -> Result<(), Failure> {
+    const FAILED: &str = "The key was not changed everywhere";
+    let Some(old) = &place.key else { return export_key(place) };
+    let (path, waiting) = (place.home.key(), place.home.key().with_extension("key.new"));
+    let new = key::load_or_create(&waiting).map_err(|error| failed(FAILED, &error))?;
+    let folders = std::fs::read_dir(place.home.monitors()).into_iter().flatten().flatten();
+    let mut files = 0;
+    for dir in folders.map(|folder| folder.path()).filter(|dir| dir.join("store.lock").exists()) {
+        files += backup::rotate(&dir, old, &new).map_err(|error| match error {
+            StoreError::Locked { .. } => {
+                Failure::new(FAILED, &error, "Stop all monitors with claude-mpm monitor stop, and run this again")
+            }
+            _ => Failure::new(FAILED, &error, "Run this again when the reason is gone: it goes on where it ended"),
+        })?;
+    }
+    std::fs::rename(&waiting, &path)
+        .map_err(|error| Failure::new(FAILED, format!("replacing {}: {error}", path.display()), "Run this again"))?;
+    report::line(format_args!("A new key opens {files} files. Backups made before need the old one."));
+    Ok(())
+}
+
+impl Place {
+    fn must_exist(&self, failed: &str) -> Result<(), Failure> {
+        if self.dir.join("store.lock").exists() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            failed,
+            format!("there is no store in {}", self.dir.display()),
+            "Name the port of its monitor with --port",
+        ))
+    }
+}
+
+/// A failure of the store, and what helps.
+fn failed(what: &str, error: &StoreError) -> Failure {
+    let help = match error {
+        StoreError::Locked { .. } => "Stop the monitor with claude-mpm monitor stop, and run this again",
+        StoreError::WrongKey { .. } | StoreError::KeyMissing { .. } => "Put the key back that this store was made with",
+        StoreError::KeyFile { .. } | StoreError::Encryption { .. } => "Do as the reason says; nothing was changed",
+        StoreError::Newer { .. } => "Use the newer release",
+        _ => "See the path in the reason",
+    };
+    Failure::new(what, error, help)
+}
