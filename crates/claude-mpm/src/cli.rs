@@ -193,7 +193,7 @@ pub(crate) struct StoreArgs {
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
     /// The name of the monitor, if it was started with one
-    #[arg(long, global = true, value_parser = name)]
+    #[arg(long, global = true, value_parser = monitor::name)]
     pub(crate) name: Option<String>,
     #[command(subcommand)]
     pub(crate) command: StoreCommand,
