@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, try_request};
 
-const KILLS: usize = 20;
+const KILLS: usize = 50;
 
 #[test]
-fn twenty_kills_under_load_lose_nothing_acknowledged_and_double_nothing() {
+fn fifty_kills_under_load_lose_nothing_acknowledged_and_double_nothing() {
     let home = Home::new();
     let mut monitor = home.monitor();
     let port = monitor.port;

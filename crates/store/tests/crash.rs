@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use bytes::Bytes;
 use store::{Batch, Found};
 
-use crate::scratch::{DAY_MS, NOW_MS, Scratch, all_numbers, batch, oldest, open};
+use crate::scratch::{DAY_MS, NOW_MS, Scratch, all_numbers, batch, oldest};
+use crate::search::{found, open_indexed};
 
 const FOLDER: &str = "STORE_TEST_FOLDER";
 const RUN: &str = "STORE_TEST_RUN";
@@ -16,7 +17,7 @@ const RUN: &str = "STORE_TEST_RUN";
 fn what_was_acknowledged_survives_kill_9_and_numbers_are_never_used_twice() {
     let scratch = Scratch::new();
     let mut acknowledged: Vec<(u64, u64)> = Vec::new();
-    for run in 0..20 {
+    for run in 0..50 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crash::writes_until_it_is_killed", "--ignored", "--nocapture"])
             .env(FOLDER, scratch.dir())
@@ -48,7 +49,7 @@ fn what_was_acknowledged_survives_kill_9_and_numbers_are_never_used_twice() {
 }
 
 fn check(dir: &Path, acknowledged: &[(u64, u64)]) {
-    let store = open(dir);
+    let store = open_indexed(dir);
     let reader = store.reader();
     let last = acknowledged.iter().map(|(_, seq)| *seq).max().unwrap_or(0);
     assert!(store.seq_last() >= last, "{} is missing", last);
@@ -58,6 +59,14 @@ fn check(dir: &Path, acknowledged: &[(u64, u64)]) {
     }
     let expected: Vec<_> = (1..=store.seq_last()).collect();
     assert_eq!(all_numbers(&reader, &oldest(1_000)), expected, "a hole, or half a batch");
+    // What was being indexed when it died is found all the same, each event once.
+    for (run, _) in acknowledged.iter().rev().step_by(40).take(1) {
+        let text = format!("\"run\":{run}}}");
+        let of_run =
+            |seq: &u64| matches!(reader.get(*seq).unwrap(), Found::Event(json) if json.ends_with(text.as_bytes()));
+        let expected: Vec<_> = (1..=store.seq_last()).rev().filter(of_run).collect();
+        assert_eq!(found(&reader, &format!("run{run}x"), &text).0, expected, "events of run {run}");
+    }
     assert_eq!(store.position("spool"), Some(store.seq_last().to_le_bytes().to_vec()), "events without their position");
 }
 
@@ -67,11 +76,11 @@ fn check(dir: &Path, acknowledged: &[(u64, u64)]) {
 fn writes_until_it_is_killed() {
     let Some(dir) = std::env::var_os(FOLDER) else { return };
     let run = std::env::var(RUN).unwrap();
-    let mut store = open(Path::new(&dir));
+    let mut store = open_indexed(Path::new(&dir));
     for turn in 0..100_000_i64 {
         let mut batch = batch(&store, 1 + turn as u64 % 40);
         for record in &mut batch.records {
-            record.json = Bytes::from(format!("{{\"seq\":{},\"run\":{run}}}", record.seq));
+            record.json = Bytes::from(format!("{{\"seq\":{},\"token\":\"run{run}x\",\"run\":{run}}}", record.seq));
         }
         let last = store.seq_last() + batch.records.len() as u64;
         let batch = Batch { positions: vec![("spool".into(), Some(last.to_le_bytes().to_vec()))], ..batch };

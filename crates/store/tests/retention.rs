@@ -135,7 +135,10 @@ fn days_go_while_events_come_in_and_are_read_and_enriched() {
         while !over.load(Ordering::Relaxed) {
             turn += 37;
             let mut batch = batch(&store, 1);
-            batch.rewritten.push((1 + turn % 2_999, bytes::Bytes::from(format!("{{\"seq\":{}}}", 1 + turn % 2_999))));
+            batch.rewritten.push((
+                1 + turn % 2_999,
+                bytes::Bytes::from(format!("{{\"seq\":{},\"enriched\":1}}", 1 + turn % 2_999)),
+            ));
             store.write(&batch, NOW_MS + 29 * DAY_MS).unwrap();
         }
         sweeping.join().unwrap();

@@ -1,6 +1,7 @@
 //! The full-text index finds what looking at every event finds, whatever happens to it.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,7 +20,12 @@ fn options(version: u32) -> Options {
 }
 
 fn open(scratch: &Scratch) -> Store {
-    Store::open(&scratch.dir(), Some(&key()), options(1), NOW_MS).unwrap()
+    open_indexed(&scratch.dir())
+}
+
+/// A store that keeps an index.
+pub(crate) fn open_indexed(dir: &Path) -> Store {
+    Store::open(dir, Some(&key()), options(1), NOW_MS).unwrap()
 }
 
 /// An event about its number's last digit, and one in a hundred about a needle.
@@ -46,7 +52,7 @@ fn eventually_indexed(reader: &Reader) {
 }
 
 /// The numbers of the events that hold `text`, newest first, and how many events were looked at.
-fn found(reader: &Reader, token: &str, text: &str) -> (Vec<u64>, usize) {
+pub(crate) fn found(reader: &Reader, token: &str, text: &str) -> (Vec<u64>, usize) {
     let mut looked = 0;
     let needle = Needle { token: token.to_owned(), is_prefix: true };
     let query =
