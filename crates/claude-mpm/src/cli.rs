@@ -42,10 +42,17 @@ pub(crate) struct AgentOptions {
     /// Watch the agent, and open the page
     #[arg(long)]
     pub(crate) manager: bool,
+    #[command(flatten)]
+    pub(crate) launch: LaunchOptions,
+}
+
+/// What is run, and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LaunchOptions {
     /// Do not open a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
-    /// Run the agent below this process, or in place of it [default: exec]
+    /// Run the agent below this process, or in place of it [default: subprocess for run --monitor, else exec]
     #[arg(long, value_enum)]
     pub(crate) launch_method: Option<LaunchMethod>,
     /// Another program than `claude`
@@ -73,18 +80,8 @@ pub(crate) struct RunArgs {
     /// The port of the monitor [default: 8765]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
-    /// Do not open a browser
-    #[arg(long)]
-    pub(crate) no_browser: bool,
-    /// Run the agent below this process, or in place of it [default: subprocess with --monitor, else exec]
-    #[arg(long, value_enum)]
-    pub(crate) launch_method: Option<LaunchMethod>,
-    /// Another program than `claude`
-    #[arg(long, value_name = "PROGRAM")]
-    pub(crate) agent_command: Option<std::ffi::OsString>,
-    /// What the agent is given
-    #[arg(last = true, value_name = "ARGUMENTS")]
-    pub(crate) arguments: Vec<std::ffi::OsString>,
+    #[command(flatten)]
+    pub(crate) launch: LaunchOptions,
 }
 
 /// Open the monitor of Claude Code sessions: reuse the one that runs, or start one.

@@ -21,6 +21,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::commands::hooks;
+use crate::daemon::probe;
 use crate::paths::Home;
 use crate::report::Failure;
 use teller::Teller;
@@ -51,7 +52,6 @@ pub(crate) struct Launch {
     is_watched: bool,
     /// The monitor that watches it.
     port: Option<u16>,
-    token: Option<String>,
     id: String,
     session: Option<String>,
 }
@@ -75,7 +75,7 @@ impl Ended {
 
 impl Launch {
     /// Finds the agent; `claude` from the PATH if no other is said.
-    pub(crate) fn new(command: Option<&OsStr>, arguments: Vec<OsString>, port: Option<u16>) -> Result<Launch, Failure> {
+    pub(crate) fn new(command: Option<&OsStr>, arguments: Vec<OsString>) -> Result<Launch, Failure> {
         let said = command.unwrap_or(OsStr::new("claude"));
         let program = find(said).ok_or_else(|| {
             Failure::new(
@@ -85,6 +85,13 @@ impl Launch {
             )
         })?;
         let is_claude = program.file_stem().is_some_and(|name| name == "claude");
+        let first = arguments.first().and_then(|first| first.to_str());
+        let is_watched = !(is_claude && first.is_some_and(|first| NO_SESSION.contains(&first)));
+        Ok(Launch { program, arguments, is_claude, is_watched, port: None, id: String::new(), session: None })
+    }
+
+    /// The same, told to the monitor of this port, if there is one.
+    pub(crate) fn watched_by(self, port: Option<u16>) -> Result<Launch, Failure> {
         let random = |bytes: &mut [u8]| {
             getrandom::fill(bytes).map_err(|error| {
                 Failure::new("The agent was not started", error, "Try again; the system gave no random bytes")
@@ -93,27 +100,14 @@ impl Launch {
         let (mut id, mut session) = ([0; 8], [0; 16]);
         random(&mut id)?;
         random(&mut session)?;
-        let is_new = |argument: &OsString| {
-            argument.to_str().is_none_or(|argument| {
-                !RESUMES.iter().any(|flag| {
-                    argument == *flag || argument.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
-                })
-            })
+        let goes_on = |argument: &OsString| {
+            let argument = argument.to_str().unwrap_or_default();
+            RESUMES.contains(&argument.split_once('=').map_or(argument, |(flag, _)| flag))
         };
-        let no_session =
-            arguments.first().and_then(|first| first.to_str()).is_some_and(|first| NO_SESSION.contains(&first));
         // Another program has no sessions of its own, so a run of it is one.
-        let chooses = port.is_some() && (!is_claude || (arguments.iter().all(is_new) && !no_session));
-        Ok(Launch {
-            is_claude,
-            is_watched: !(is_claude && no_session),
-            program,
-            arguments,
-            port,
-            token: std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty()),
-            id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
-            session: chooses.then(|| uuid(session)),
-        })
+        let chooses = port.is_some() && (!self.is_claude || (self.is_watched && !self.arguments.iter().any(goes_on)));
+        let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Launch { port, id, session: chooses.then(|| uuid(session)), ..self })
     }
 
     /// Runs it to its end. With [`Method::Exec`] this returns only when it could not be started.
@@ -209,7 +203,7 @@ impl Launch {
             ] {
                 environment.push((name.to_owned(), value.to_owned()));
             }
-            if let Some(token) = &self.token {
+            if let Some(token) = probe::token() {
                 environment.push(("OTEL_EXPORTER_OTLP_HEADERS".to_owned(), format!("Authorization=Bearer {token}")));
             }
         }
@@ -261,7 +255,7 @@ mod tests {
         std::fs::write(&claude, "").unwrap();
         let session = |program: &OsStr, arguments: &[&str]| {
             let arguments = arguments.iter().map(OsString::from).collect();
-            Launch::new(Some(program), arguments, Some(1)).unwrap().session.is_some()
+            Launch::new(Some(program), arguments).unwrap().watched_by(Some(1)).unwrap().session.is_some()
         };
         assert!(session(claude.as_os_str(), &[]) && session(claude.as_os_str(), &["-p", "hello"]));
         for arguments in [&["--resume", "x"][..], &["-c"], &["--session-id=x"], &["mcp", "list"], &["--version"]] {

@@ -130,6 +130,24 @@ fn without_a_monitor_the_agent_just_runs_and_without_an_agent_it_says_so() {
 }
 
 #[test]
+fn run_monitor_starts_one_that_outlives_the_agent() {
+    let home = Home::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free.to_string();
+    let run = ["run", "--monitor", "--port", &port, "--no-browser", "--agent-command", "echo", "--", "hello"];
+    let ran = home.program(&run).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(0), &b"hello\n"[..]), "{said}");
+    assert!(said.contains(&format!("Monitor: http://localhost:{port}")), "{said}");
+    let events = || support::try_request(free, "GET", "/api/v1/events?q=hello", &[], "");
+    eventually("what it printed is in the history", || {
+        events().filter(|(status, body)| *status == 200 && body.contains("\"content\":\"hello"))
+    });
+    let stopped = home.program(&["monitor", "stop", "--port", &port]).output().unwrap();
+    assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
+}
+
+#[test]
 fn an_agent_does_not_notice_that_its_monitor_dies() {
     let home = Home::new();
     let monitor = home.monitor();

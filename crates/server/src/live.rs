@@ -18,7 +18,7 @@ use crate::app::App;
 /// Starts the forwarders that serve all clients of their kind. They end when the outbox closes.
 pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
     tasks.spawn(socketio::forward(Arc::clone(app)));
-    tasks.spawn(socketio::count(Arc::clone(app)));
+    tasks.spawn(socketio::beat(Arc::clone(app)));
     tasks.spawn(page::forward(Arc::clone(app)));
     tasks.spawn(page::tell_state(Arc::clone(app)));
     tasks.spawn(status::repeat(Arc::clone(app)));

@@ -3,9 +3,6 @@
 use std::io::Read;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::cli::{self, EmitArgs};
@@ -29,7 +26,7 @@ pub(crate) fn run(options: &EmitArgs) -> Result<(), Failure> {
     if let Some(room) = &options.room {
         event["room"] = json!(room);
     }
-    let request = request(port, &event).map_err(|error| {
+    let request = probe::emit(port, &event).map_err(|error| {
         Failure::new(FAILED, error, "Set CLAUDE_MPM_SOCKETIO_TOKEN to letters, digits and punctuation without spaces")
     })?;
     let Some((status, answer)) = probe::ask(port, request, ANSWER_MAX) else {
@@ -62,13 +59,4 @@ fn data(said: Option<&str>) -> Result<Value, String> {
         Some(text) => text.to_owned(),
     };
     serde_json::from_str(&text).map_err(|error| format!("the data is no JSON: {error}"))
-}
-
-fn request(port: u16, event: &Value) -> Result<Request<Full<Bytes>>, http::Error> {
-    let mut request =
-        Request::post("/emit").header("host", format!("localhost:{port}")).header("content-type", "application/json");
-    if let Some(token) = std::env::var("CLAUDE_MPM_SOCKETIO_TOKEN").ok().filter(|token| !token.is_empty()) {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    request.body(Full::from(event.to_string()))
 }

@@ -107,7 +107,17 @@ pub(crate) async fn begin(
 
 /// A request with what this user's programs bring: a name that the monitor knows them by, and the token.
 pub(crate) fn get(port: u16, path_and_query: &str) -> http::request::Builder {
-    let request = Request::get(path_and_query).header("host", format!("localhost:{port}")).header("user-agent", AGENT);
+    with_token(Request::get(path_and_query), port)
+}
+
+/// The same, for events to be told.
+pub(crate) fn emit(port: u16, events: &serde_json::Value) -> Result<Request<Full<Bytes>>, http::Error> {
+    let request = with_token(Request::post("/emit"), port).header("content-type", "application/json");
+    request.body(Full::from(events.to_string()))
+}
+
+fn with_token(request: http::request::Builder, port: u16) -> http::request::Builder {
+    let request = request.header("host", format!("localhost:{port}")).header("user-agent", AGENT);
     match token() {
         Some(token) => request.header("authorization", format!("Bearer {token}")),
         None => request,

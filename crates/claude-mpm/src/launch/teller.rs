@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::Request;
-use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::plain::Plain;
@@ -71,10 +69,9 @@ struct Output {
 impl Teller {
     pub(super) fn new(launch: &Launch, port: u16, how: &str) -> Teller {
         let queue = Arc::new(Queue::default());
-        let (sending, token) = (Arc::clone(&queue), launch.token.clone());
+        let sending = Arc::clone(&queue);
         // Without the thread nothing is told, and the agent runs all the same.
-        let _ =
-            std::thread::Builder::new().name("teller".to_owned()).spawn(move || sending.send(port, token.as_deref()));
+        let _ = std::thread::Builder::new().name("teller".to_owned()).spawn(move || sending.send(port));
         let output = Output {
             plain: Plain::default(),
             waiting: String::new(),
@@ -202,7 +199,7 @@ impl Queue {
     }
 
     /// Sends what waits, one request after the other, until the process ends or all is sent and nothing more can come.
-    fn send(&self, port: u16, token: Option<&str>) {
+    fn send(&self, port: u16) {
         loop {
             let mut waiting = self.lock();
             while waiting.events.is_empty() {
@@ -212,15 +209,17 @@ impl Queue {
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
             let part: Vec<Value> = waiting.events.iter().take(AT_ONCE).cloned().collect();
-            waiting.sending = part.len();
+            let sending = part.len();
+            waiting.sending = sending;
             drop(waiting);
-            let answered = request(port, token, &part).and_then(|request| probe::ask(port, request, ANSWER_MAX));
+            let answered =
+                probe::emit(port, &Value::from(part)).ok().and_then(|request| probe::ask(port, request, ANSWER_MAX));
             let mut waiting = self.lock();
             waiting.sending = 0;
             match answered {
                 // It is stored, or will never be.
                 Some((200 | 400..500, _)) => {
-                    waiting.events.drain(..part.len());
+                    waiting.events.drain(..sending);
                     drop(waiting);
                     self.changed.notify_all();
                 }
@@ -231,13 +230,4 @@ impl Queue {
             }
         }
     }
-}
-
-fn request(port: u16, token: Option<&str>, events: &[Value]) -> Option<Request<Full<bytes::Bytes>>> {
-    let mut request =
-        Request::post("/emit").header("host", format!("localhost:{port}")).header("content-type", "application/json");
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    request.body(Full::from(Value::from(events.to_vec()).to_string())).ok()
 }

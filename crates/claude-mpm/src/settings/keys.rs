@@ -62,7 +62,8 @@ pub(crate) fn commented() -> String {
         }
         section = above;
         let deeper = if above.is_empty() { "" } else { "  " };
-        text.push_str(&format!("  # {deeper}{name}: {:<24} # {}\n", key.default, key.what));
+        let said = format!("{deeper}{name}: {}", key.default);
+        text.push_str(&format!("  # {said:<36} # {}\n", key.what));
     }
     text
 }

@@ -22,8 +22,7 @@
 //!   [`Step::Live`] comes again when it has caught up. While a client takes nothing, [`Follower::wait_in_store`] lets the
 //!   outbox go, so that nothing is kept for it.
 //! * What is not kept (no `seq`) is told while live, and never again.
-//! * Events from the store come without their room and without what was withheld, as history shows them.
-//! * Whoever has its own loop over the outbox takes [`Follower::into_live`] after the first [`Step::Live`].
+//! * Events from the store come without what was withheld, as history shows them.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -118,15 +117,6 @@ impl Follower {
     /// Lets the outbox go: what comes meanwhile is read from the store later.
     pub(crate) fn wait_in_store(&mut self) {
         self.place = Place::Stored;
-    }
-
-    /// A live follower's place in the outbox, and the number up to which everything was told: skip what is not above it.
-    #[allow(dead_code, reason = "for ways out with a loop of their own")]
-    pub(crate) fn into_live(self) -> Option<(Cursor, u64)> {
-        match self.place {
-            Place::Live(cursor) => Some((cursor, self.seq)),
-            Place::Stored | Place::Joined { .. } => None,
-        }
     }
 
     /// Waits for the next step. Safe to drop in the middle.
@@ -358,6 +348,6 @@ mod tests {
         }
 
         assert_eq!(told(&mut follower).await, (1..=500).collect::<Vec<_>>());
-        assert!(follower.into_live().is_some_and(|(_, seq)| seq == 500));
+        assert!(follower.is_live() && follower.seq() == 500);
     }
 }

@@ -25,7 +25,7 @@ use crate::api::sessions;
 use crate::app::App;
 use crate::config::Config;
 use crate::ingest;
-pub(crate) use claude_mpm::{Registered, count};
+pub(crate) use claude_mpm::{Registered, beat};
 pub(crate) use forward::forward;
 
 /// The default namespace's events; each has a room of its name, and clients are in all until they narrow.
@@ -89,20 +89,23 @@ impl Handler for Clients {
             return admin.connect(socket, auth);
         }
         admit(&app, socket, auth)?;
-        if !matches!(socket.namespace(), "/" | page::NAMESPACE) {
-            query_in(auth)
-                .and_then(|query| rooms::filter(socket, &query).map_err(|error| error.to_string()))
-                .map_err(ConnectRefusal::new)?;
+        if recovery::take_back(&app, socket, auth) {
+            return Ok(());
         }
-        let is_back = recovery::take_back(&app, socket, auth)
-            .map_err(|_| ConnectRefusal::new("the server has no random bytes; try again"))?;
-        if socket.namespace() == "/" && !is_back {
-            for room in BROADCASTS {
-                socket.join(room);
+        match socket.namespace() {
+            "/" => {
+                for room in BROADCASTS {
+                    socket.join(room);
+                }
+                claude_mpm::join(socket, auth);
             }
-            claude_mpm::join(socket, auth);
+            page::NAMESPACE => {}
+            _ => query_in(auth)
+                .and_then(|query| rooms::filter(socket, &query).map_err(|error| error.to_string()))
+                .map_err(ConnectRefusal::new)?,
         }
-        Ok(())
+        recovery::begin(&app, socket, auth)
+            .map_err(|_| ConnectRefusal::new("the server has no random bytes; try again"))
     }
 
     fn disconnected(&self, socket: &Socket, reason: CloseReason) {

@@ -125,8 +125,8 @@ pub(super) fn greet(app: &Arc<App>, socket: &Socket) {
     });
 }
 
-/// Tells all how many they are, at most once a second.
-pub(crate) async fn count(app: Arc<App>) {
+/// Tells all how many they are, at most once a second, and every minute that the server is there.
+pub(crate) async fn beat(app: Arc<App>) {
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let started = Instant::now();

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use event::event::Event;
-use event::filter::Filter;
 use event::vocabulary::NAMESPACES;
 use event::wire::{broadcast, claude_mpm, socketio as wire};
 use serde_json::json;
 use socketio::{Encoded, Json, Server, Socket};
 use tracing::debug;
 
-use super::rooms;
+use super::rooms::{self, Filters};
 use crate::app::App;
 use crate::hub::Published;
 use crate::hub::outbox::Next;
@@ -22,7 +21,7 @@ const EVENTS_AT_ONCE: usize = 256;
 
 /// One of the packets that an event is on a namespace.
 pub(super) struct Packet {
-    pub(super) encoded: Encoded,
+    encoded: Encoded,
     to: Audience,
 }
 
@@ -38,6 +37,7 @@ enum Audience {
 pub(crate) async fn forward(app: Arc<App>) {
     let mut cursor = app.hub.outbox.subscribe();
     let mut last_seq = app.hub.state().seq;
+    let mut filters: HashMap<String, Filters> = HashMap::new();
     loop {
         let (events, lost) = match app.hub.outbox.next(&mut cursor, EVENTS_AT_ONCE).await {
             Next::Events { events, lost } => (events, lost),
@@ -52,8 +52,10 @@ pub(crate) async fn forward(app: Arc<App>) {
         }
         let listening: HashSet<String> =
             app.io.namespaces().into_iter().filter(|(_, sockets)| *sockets > 0).map(|(name, _)| name).collect();
-        let filters: HashMap<&str, Vec<(String, Filter)>> =
-            listening.iter().map(|namespace| (namespace.as_str(), rooms::filters(&app.io, namespace))).collect();
+        filters.retain(|namespace, _| listening.contains(namespace));
+        for namespace in listening {
+            rooms::filters(&app.io, &namespace, filters.entry(namespace.clone()).or_default());
+        }
         for published in &events {
             send(&app, published, &filters);
         }
@@ -64,7 +66,7 @@ pub(crate) async fn forward(app: Arc<App>) {
 }
 
 /// Sends an event to those of its namespace, and to those of the default one.
-fn send(app: &App, published: &Published, filters: &HashMap<&str, Vec<(String, Filter)>>) {
+fn send(app: &App, published: &Published, filters: &HashMap<String, Filters>) {
     let event = &published.event;
     let own = event.fact.namespace();
     for namespace in [own, "/"].into_iter().take(if own == "/" { 1 } else { 2 }) {
@@ -75,7 +77,9 @@ fn send(app: &App, published: &Published, filters: &HashMap<&str, Vec<(String, F
                 filters.iter().filter(|(_, filter)| filter.wants(&subject)).map(|(room, _)| room.as_str()).collect()
             })
             .unwrap_or_default();
-        for packet in packets(event, namespace) {
+        // The older pages' form is the last, and nearly always nobody's.
+        let has_old = namespace == "/" && !app.io.to("/").room(super::claude_mpm::OLD).sockets().is_empty();
+        for packet in packets(event, namespace, has_old) {
             let began = Instant::now();
             let reached = packet.emit(&app.io, &wanting);
             if app.config.debug {
@@ -90,8 +94,8 @@ fn send(app: &App, published: &Published, filters: &HashMap<&str, Vec<(String, F
     }
 }
 
-/// What an event is on a namespace, always in the same order: a client's offset counts them.
-pub(super) fn packets(event: &Event, namespace: &str) -> Vec<Packet> {
+/// What an event is on a namespace, always in the same order: a client's offset counts them. The last may be left out.
+fn packets(event: &Event, namespace: &str, has_old: bool) -> Vec<Packet> {
     let fact = &event.fact;
     let mut packets = Vec::new();
     let mut add = |name: &str, payload: Json<'_>, to: Audience| {
@@ -120,7 +124,7 @@ pub(super) fn packets(event: &Event, namespace: &str) -> Vec<Packet> {
         if let Some((name, payload)) = claude_mpm::message(event) {
             add(name, Json::Value(&payload), Audience::Room(name.to_owned()));
         }
-        if let Some(payload) = claude_mpm::old_message(event) {
+        if has_old && let Some(payload) = claude_mpm::old_message(event) {
             add(claude_mpm::OLD_NAME, Json::Value(&payload), Audience::Room(super::claude_mpm::OLD.to_owned()));
         }
     }
@@ -149,11 +153,11 @@ impl Packet {
     }
 
     /// Whether a socket in these rooms gets it.
-    pub(super) fn is_for(&self, joined: &[String]) -> bool {
+    fn is_for(&self, joined: &[String]) -> bool {
         let in_room = |room: &str| joined.iter().any(|joined| joined == room);
         match &self.to {
             Audience::Room(room) => in_room(room),
-            // Whoever has a query was asked about the event before.
+            // Whoever has a query is only asked about what it wants.
             Audience::Namespace { rooms } => {
                 in_room(rooms::FILTERED) || !in_room(rooms::NARROWED) || rooms.iter().any(|room| in_room(room))
             }
@@ -164,10 +168,7 @@ impl Packet {
 /// The packets of an event that a socket has not seen, having seen the first `seen` of them.
 pub(super) fn missed(published: &Published, seen: usize, socket: &Socket) -> Vec<Encoded> {
     let joined = socket.rooms();
-    if !rooms::wants(&joined, &published.json) {
-        return Vec::new();
-    }
-    packets(&published.event, socket.namespace())
+    packets(&published.event, socket.namespace(), true)
         .into_iter()
         .skip(seen)
         .filter(|packet| packet.is_for(&joined))

@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use event::filter::Filter;
 use serde_json::{Value, json};
 use socketio::{CatchUp, Encoded, Json, NoRandomness, RecoveryId, Restored, Socket, SocketId};
 use tracing::debug;
 
-use super::forward;
+use super::{forward, rooms};
 use crate::app::App;
 use crate::clock;
 use crate::live::replay::{Follower, Step};
@@ -23,24 +22,30 @@ struct Seen {
     packets: Option<usize>,
 }
 
-/// Makes a socket what it was, or lets it become so the next time, as its client asks. Whether it was.
-pub(super) fn take_back(app: &Arc<App>, socket: &Socket, auth: &Value) -> Result<bool, NoRandomness> {
-    if auth.get("recovery") != Some(&Value::Bool(true)) {
-        if let Some(since) = number(auth.get("since"))
-            && let Some(catch_up) = socket.catch_up()
-        {
-            start(app, catch_up, Seen { seq: since, packets: None });
-        }
-        return Ok(false);
-    }
-    if let Some((catch_up, seen)) = restore(app, socket, auth) {
-        start(app, catch_up, seen);
-        stays(app, socket);
-        return Ok(true);
-    }
-    socket.offer_recovery()?;
+/// Makes a socket what it was, its rooms and its query, if its client asks for that and can have it.
+pub(super) fn take_back(app: &Arc<App>, socket: &Socket, auth: &Value) -> bool {
+    let Some((catch_up, seen)) = asks(auth).then(|| restore(app, socket, auth)).flatten() else { return false };
+    start(app, catch_up, seen);
     stays(app, socket);
-    Ok(false)
+    true
+}
+
+/// Begins with a socket that is in its rooms and has its query: it may come back later, or wants what it says it missed.
+pub(super) fn begin(app: &Arc<App>, socket: &Socket, auth: &Value) -> Result<(), NoRandomness> {
+    if asks(auth) {
+        socket.offer_recovery()?;
+        stays(app, socket);
+    } else if let Some(since) = number(auth.get("since"))
+        && let Some(catch_up) = socket.catch_up()
+    {
+        start(app, catch_up, Seen { seq: since, packets: None });
+    }
+    Ok(())
+}
+
+/// Whether a client asks for connection state recovery.
+fn asks(auth: &Value) -> bool {
+    auth.get("recovery") == Some(&Value::Bool(true))
 }
 
 /// Remembers a socket as it is now, if its client asked for recovery.
@@ -100,7 +105,7 @@ async fn replay(app: &App, mut catch_up: CatchUp, mut seen: Seen) -> Option<()> 
     }
     // The event that was seen in part is read again.
     let since = if seen.packets.is_some() { seen.seq.saturating_sub(1) } else { seen.seq };
-    let mut follower = Follower::new(app, since, Arc::new(Filter::default()));
+    let mut follower = Follower::new(app, since, Arc::new(rooms::query(catch_up.socket())));
     loop {
         match follower.next().await {
             Step::Events(events) => {

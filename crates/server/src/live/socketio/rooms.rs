@@ -1,6 +1,8 @@
 //! Rooms that mean something: `session:<id>` and `agent:<name>` narrow a socket to what it has joined, and one for each
 //! query narrows it to what that wants. As rooms, they come back with a client that comes back.
 
+use std::collections::HashMap;
+
 use event::event::Fact;
 use event::filter::{Filter, QueryError, Subject};
 use socketio::{Server, Socket};
@@ -58,16 +60,26 @@ pub(super) fn filter(socket: &Socket, query: &str) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// The queries of a namespace's sockets, each with its room.
-pub(super) fn filters(io: &Server, namespace: &str) -> Vec<(String, Filter)> {
-    let rooms = io.rooms(namespace).into_iter().map(|(room, _)| room);
-    rooms.filter_map(|room| Some((query_of(&room)?, room))).map(|(filter, room)| (room, filter)).collect()
+/// The queries of the sockets of a namespace, each with its room; what was parsed before is not parsed again.
+pub(super) fn filters(io: &Server, namespace: &str, known: &mut Filters) {
+    let rooms: Vec<String> =
+        io.rooms(namespace).into_iter().map(|(room, _)| room).filter(|room| room.starts_with(QUERY)).collect();
+    known.retain(|room, _| rooms.contains(room));
+    for room in rooms {
+        if !known.contains_key(&room)
+            && let Some(filter) = query_of(&room)
+        {
+            known.insert(room, filter);
+        }
+    }
 }
 
-/// Whether a socket in these rooms wants an event, as far as its query is concerned.
-pub(super) fn wants(joined: &[String], json: &[u8]) -> bool {
-    let mut filters = joined.iter().filter_map(|room| query_of(room)).peekable();
-    filters.peek().is_none() || filters.any(|filter| filter.wants_json(json))
+/// Parsed queries by their room.
+pub(super) type Filters = HashMap<String, Filter>;
+
+/// What a socket's own query wants; everything without one.
+pub(super) fn query(socket: &Socket) -> Filter {
+    socket.rooms().iter().find_map(|room| query_of(room)).unwrap_or_default()
 }
 
 fn query_of(room: &str) -> Option<Filter> {
