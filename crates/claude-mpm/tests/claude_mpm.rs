@@ -132,3 +132,24 @@ fn requests_that_read_files_are_refused_and_not_stored() {
     assert_eq!(answer["data"]["success"], false);
     assert!(monitor.history().iter().all(|event| event["event"] != "read_file"));
 }
+
+#[test]
+fn what_a_client_relays_reaches_the_others_without_the_bodies_of_files() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let Some(mut sender) = client(&monitor, "page5", "none") else { return };
+    let mut other = client(&monitor, "page5", "none").unwrap();
+    for client in [&mut sender, &mut other] {
+        client.event("/", "event_history");
+    }
+    let call = json!({ "hook_event_name": "PreToolUse", "session_id": "s1", "tool_name": "Write", "tool_use_id": "t9", "cwd": "/w",
+        "tool_input": { "file_path": "/w/a.txt", "content": "the body of a file" } });
+    let wrapped =
+        json!({ "type": "hook", "subtype": "pre_tool", "timestamp": "2026-11-20T14:30:00Z", "data": { "data": call } });
+    sender.tell(&json!({ "event": "claude_event", "data": wrapped }));
+    other.wait("what was relayed", |said| said["event"] == "hook:event");
+    other.wait("the call", |said| said["data"]["subtype"] == "pre_tool" && said["event"] == "tool_event");
+    for said in other.seen() {
+        assert!(!said.to_string().contains("the body of a file"), "{said}");
+    }
+}

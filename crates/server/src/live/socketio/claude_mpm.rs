@@ -389,7 +389,12 @@ fn relay(app: &Arc<App>, mut event: Value, ack: Option<Ack>) {
     }
     let mut seen = event.clone();
     event::redact::value(&mut seen);
-    let _ = event::bodies::withhold(&mut seen);
+    // Their hooks wrap a hook's own JSON in up to three `data`: the file's body is in the innermost.
+    let mut layer = Some(&mut seen);
+    while let Some(fields) = layer.filter(|layer| layer.is_object()) {
+        let _ = event::bodies::withhold(fields);
+        layer = fields.get_mut("data");
+    }
     if let Value::Object(fields) = &mut seen {
         fields.entry("data").or_insert_with(|| json!({}));
         fields.insert("processed_at".to_owned(), json!(seconds()));
