@@ -58,6 +58,9 @@ pub(crate) struct LaunchOptions {
     /// Another program than `claude`
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) agent_command: Option<std::ffi::OsString>,
+    /// Let authorised clients of the monitor type prompts into the agent's terminal
+    #[arg(long)]
+    pub(crate) allow_input: bool,
     /// What the agent is given
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub(crate) arguments: Vec<std::ffi::OsString>,
@@ -98,6 +101,13 @@ pub(crate) enum Command {
     Monitor(MonitorArgs),
     /// Run the agent, watched by the monitor
     Run(RunArgs),
+    /// Say which agents run under a monitor, and tell one to stop what it does, to end, or a prompt
+    #[command(after_help = "Examples:
+  claude-mpm runs
+  claude-mpm runs interrupt 3f2a
+  claude-mpm runs stop 3f2a --force
+  claude-mpm runs prompt 3f2a 'Now run the tests'   # needs a run with --allow-input")]
+    Runs(RunsArgs),
     /// Install, remove or check the hooks that feed the monitor
     Hooks {
         #[command(subcommand)]
@@ -154,6 +164,43 @@ Exits with 1 if something is broken.")]
     Hook {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunsArgs {
+    /// The port of the monitor [default: all of yours]
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum RunsCommand {
+    /// Make it leave off what it does: Escape in Claude Code's terminal, Ctrl-C elsewhere
+    Interrupt {
+        /// The beginning of the id of a run or its session
+        run: String,
+    },
+    /// End it
+    Stop {
+        /// The beginning of the id of a run or its session
+        run: String,
+        /// Without a chance to clean up
+        #[arg(long)]
+        force: bool,
+    },
+    /// Type a prompt into its terminal, if it was started with --allow-input
+    Prompt {
+        /// The beginning of the id of a run or its session
+        run: String,
+        /// What to type; `-` reads it from stdin
+        #[arg(allow_hyphen_values = true)]
+        text: String,
     },
 }
 

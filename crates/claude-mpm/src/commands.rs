@@ -19,6 +19,7 @@ pub(crate) mod overview;
 pub(crate) mod port;
 pub(crate) mod restart;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -59,6 +60,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Hooks { command } => hooks::run(&command),
         Command::Demo(options) => demo::run(&options),
         Command::Emit(options) => emit::run(&options),
+        Command::Runs(options) => runs::run(&options),
         Command::Store(options) => store::run(&options),
         // `main` has run the one already, and whoever asked for the other takes its exit code.
         Command::Hook { .. } | Command::Run(_) => Ok(()),

@@ -1,12 +1,13 @@
 //! Running an agent under the monitor: its hooks, its telemetry and its terminal, better than bare and never worse.
 //!
 //! * [`Launch`]: what is run, and what it is given
-//! * `teller.rs`: what the monitor is told of the run; never waits
+//! * `teller.rs`: what the monitor is told of the run; never waits; `attendant.rs`: what the agent is told
 //! * `terminal.rs`: in a pseudo terminal; `pipes.rs`: with stdout passed through byte for byte; [`exec`]: in place of this
 //!   process
 //!
 //! The agent does not notice the monitor: when that ends, hooks go on into the spool and the rest is dropped.
 
+mod attendant;
 mod pipes;
 mod plain;
 mod teller;
@@ -53,6 +54,8 @@ pub(crate) struct Launch {
     /// The monitor that watches it.
     port: Option<u16>,
     id: String,
+    /// Whether others than the person at the terminal may type.
+    allow_input: bool,
     session: Option<String>,
 }
 
@@ -87,11 +90,20 @@ impl Launch {
         let is_claude = program.file_stem().is_some_and(|name| name == "claude");
         let first = arguments.first().and_then(|first| first.to_str());
         let is_watched = !(is_claude && first.is_some_and(|first| NO_SESSION.contains(&first)));
-        Ok(Launch { program, arguments, is_claude, is_watched, port: None, id: String::new(), session: None })
+        Ok(Launch {
+            program,
+            arguments,
+            is_claude,
+            is_watched,
+            port: None,
+            id: String::new(),
+            allow_input: false,
+            session: None,
+        })
     }
 
     /// The same, told to the monitor of this port, if there is one.
-    pub(crate) fn watched_by(self, port: Option<u16>) -> Result<Launch, Failure> {
+    pub(crate) fn watched_by(self, port: Option<u16>, allow_input: bool) -> Result<Launch, Failure> {
         let random = |bytes: &mut [u8]| {
             getrandom::fill(bytes).map_err(|error| {
                 Failure::new("The agent was not started", error, "Try again; the system gave no random bytes")
@@ -107,7 +119,7 @@ impl Launch {
         // Another program has no sessions of its own, so a run of it is one.
         let chooses = port.is_some() && (!self.is_claude || (self.is_watched && !self.arguments.iter().any(goes_on)));
         let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Launch { port, id, session: chooses.then(|| uuid(session)), ..self })
+        Ok(Launch { port, id, allow_input, session: chooses.then(|| uuid(session)), ..self })
     }
 
     /// Runs it to its end. With [`Method::Exec`] this returns only when it could not be started.
@@ -255,7 +267,7 @@ mod tests {
         std::fs::write(&claude, "").unwrap();
         let session = |program: &OsStr, arguments: &[&str]| {
             let arguments = arguments.iter().map(OsString::from).collect();
-            Launch::new(Some(program), arguments).unwrap().watched_by(Some(1)).unwrap().session.is_some()
+            Launch::new(Some(program), arguments).unwrap().watched_by(Some(1), false).unwrap().session.is_some()
         };
         assert!(session(claude.as_os_str(), &[]) && session(claude.as_os_str(), &["-p", "hello"]));
         for arguments in [&["--resume", "x"][..], &["-c"], &["--session-id=x"], &["mcp", "list"], &["--version"]] {

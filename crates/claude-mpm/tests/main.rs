@@ -28,6 +28,7 @@ mod proxies;
 mod raw;
 mod recovery;
 mod restart;
+mod runs;
 mod set_up;
 mod spool;
 mod store;

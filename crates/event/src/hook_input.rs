@@ -185,7 +185,7 @@ fn lift(data: &mut Value, key: &str, bytes_max: usize) -> Option<String> {
 }
 
 /// Sets a field of a payload that is an object.
-pub(crate) fn set(data: &mut Value, key: &str, value: Value) {
+pub fn set(data: &mut Value, key: &str, value: Value) {
     if let Some(fields) = data.as_object_mut() {
         fields.insert(key.to_owned(), value);
     }

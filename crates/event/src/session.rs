@@ -11,11 +11,13 @@ mod calls;
 mod counterparts;
 mod identities;
 mod implied;
+mod launch;
 mod status;
 mod turn;
 pub mod usage;
 
 pub use attention::{Need, NeedKind, Reason, State};
+pub use launch::Launch;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -66,6 +68,9 @@ pub struct Session {
     pub permission_mode: Option<String>,
     /// `interactive`, `subprocess`, `exec` or `headless`, when known.
     pub launch_method: Option<String>,
+    /// The run of our launcher that it is in now.
+    #[serde(default)]
+    pub launch: Option<Launch>,
     /// The first that was heard of it.
     pub started_at: Time,
     /// When its client was started last: a session can be resumed days later.
@@ -123,6 +128,7 @@ impl Session {
             model: None,
             permission_mode: None,
             launch_method: None,
+            launch: None,
             started_at: first_heard,
             resumed_at: first_heard,
             last_event_at: first_heard,
@@ -191,6 +197,7 @@ impl Session {
 
     fn take_as(&mut self, mut fact: Fact, seq: u64, next: u64, is_new: bool) -> Vec<Fact> {
         self.recognise(&mut fact);
+        self.hear_of_launch(&mut fact);
         let is_guess = fact.agent_id.as_deref().is_some_and(|id| self.agents.is_guess(id, fact.agent_type.as_deref()));
         self.hear(&fact);
         let mut implied = Vec::new();
@@ -211,6 +218,7 @@ impl Session {
             Kind::TodoUpdated => self.task_told(&mut fact),
             Kind::ApiRequestFinished => self.request_told(&fact),
             Kind::MetricsReported => self.metrics_told(&fact),
+            Kind::ClaudeStatusChanged => self.status_told(&fact, seq),
             _ => {}
         }
         if self.ended.is_some() {

@@ -91,7 +91,9 @@ fn story_until(is: impl Fn(&Fact) -> bool) -> Monitor {
         } else {
             let kind = Kind::named(told["server"]["kind"].as_str().unwrap()).unwrap();
             let mut fact = Fact::new(kind, at, Source::Server, told["server"]["data"].take());
-            fact.summary = told["server"]["summary"].as_str().unwrap().to_owned();
+            let id = |key: &str| told["server"][key].as_str().map(str::to_owned);
+            (fact.launch_id, fact.session_id) = (id("launch_id"), id("session_id"));
+            fact.summary = id("summary").unwrap();
             fact
         };
         let count = monitor.take(fact);

@@ -7,6 +7,7 @@ pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod problem;
 pub(crate) mod reference;
+pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod stats;
 pub(crate) mod status;

@@ -21,6 +21,7 @@ use crate::live::admin::Admin;
 use crate::live::socketio::returning::Returning;
 use crate::recorder::Recorder;
 use crate::recorder::memory;
+use crate::runs::Runs;
 
 /// The server's shared parts; one for all tasks.
 pub(crate) struct App {
@@ -50,6 +51,8 @@ pub(crate) struct App {
     pub(crate) streams: AtomicU64,
     /// The clients of both.
     pub(crate) roster: live::roster::Roster,
+    /// Agents that a launcher runs.
+    pub(crate) runs: Runs,
     /// Bytes in each spool of the configuration that are not stored yet.
     pub(crate) spool_backlogs: Vec<AtomicU64>,
     /// Tasks that serve one client or one event, waited for at shutdown.
@@ -89,6 +92,7 @@ impl App {
             websocket_clients: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             roster: live::roster::Roster::default(),
+            runs: Runs::default(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
         })

@@ -104,6 +104,27 @@ impl Hub {
         self.outbox.push(events);
     }
 
+    /// The run that a session is in, if our launcher started it and it has not ended.
+    pub(crate) fn launch_of_session(&self, session: &str) -> Option<String> {
+        Some(self.state().sessions.get(session)?.launch.as_ref()?.launch_id.clone())
+    }
+
+    /// The session that a run is in: of several, the one that was heard of last.
+    pub(crate) fn session_of_launch(&self, launch: &str) -> Option<String> {
+        Some(self.in_launch(launch)?.session_id.clone())
+    }
+
+    /// The process of a run's agent, if its launcher or a hook told which it is.
+    pub(crate) fn process_of_launch(&self, launch: &str) -> Option<u32> {
+        self.in_launch(launch)?.launch.as_ref()?.pid
+    }
+
+    fn in_launch(&self, launch: &str) -> Option<Arc<Session>> {
+        let state = self.state();
+        let of_it = |session: &&Arc<Session>| session.launch.as_ref().is_some_and(|known| known.launch_id == launch);
+        state.sessions.values().filter(of_it).max_by_key(|session| session.last_seq).cloned()
+    }
+
     /// The session with the latest event, for the singular fields of `/health` and `/system status`.
     pub(crate) fn latest_session(&self) -> Option<Arc<Session>> {
         let state = self.state();

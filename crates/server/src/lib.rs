@@ -24,6 +24,7 @@ mod peer;
 mod recorder;
 mod retention;
 mod router;
+mod runs;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};

@@ -10,7 +10,7 @@ use axum::routing::{any, get, post};
 use http::{StatusCode, header};
 
 use crate::api::problem::Problem;
-use crate::api::{agents, events, health, metrics, openapi, reference, sessions, stats, status};
+use crate::api::{agents, events, health, metrics, openapi, reference, runs, sessions, stats, status};
 use crate::app::App;
 use crate::ingest;
 use crate::live;
@@ -36,6 +36,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/events/{seq}", get(events::one))
         .route("/api/v1/events/{seq}/content", get(events::content))
         .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{id}/attend", post(runs::attend))
+        .route("/api/v1/commands", post(runs::command))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
         .route("/api/v1/openapi.json", get(openapi::answer))

@@ -52,7 +52,7 @@ fn launch(wanted: &Wanted, options: &LaunchOptions) -> Result<u8, Failure> {
         Some(LaunchMethod::Exec) => Method::Exec,
         None => wanted.method,
     };
-    launch.watched_by(watched)?.run(&home, method).map(|ended| ended.code())
+    launch.watched_by(watched, options.allow_input)?.run(&home, method).map(|ended| ended.code())
 }
 
 /// Starts a monitor that outlives this run, as `monitor start` does; stdout is the agent's.

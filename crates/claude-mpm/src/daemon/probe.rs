@@ -16,7 +16,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 const STRANGER_MAX: Duration = Duration::from_millis(300);
 
 /// The largest answer that is read, in bytes.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// What identifies a monitor.
 #[derive(Clone, Debug, Deserialize)]
@@ -110,10 +110,15 @@ pub(crate) fn get(port: u16, path_and_query: &str) -> http::request::Builder {
     with_token(Request::get(path_and_query), port)
 }
 
-/// The same, for events to be told.
+/// The same, with something to be taken.
+pub(crate) fn post(port: u16, path: &str, said: &serde_json::Value) -> Result<Request<Full<Bytes>>, http::Error> {
+    let request = with_token(Request::post(path), port).header("content-type", "application/json");
+    request.body(Full::from(said.to_string()))
+}
+
+/// Events to be told.
 pub(crate) fn emit(port: u16, events: &serde_json::Value) -> Result<Request<Full<Bytes>>, http::Error> {
-    let request = with_token(Request::post("/emit"), port).header("content-type", "application/json");
-    request.body(Full::from(events.to_string()))
+    post(port, "/emit", events)
 }
 
 fn with_token(request: http::request::Builder, port: u16) -> http::request::Builder {

@@ -20,6 +20,9 @@ pub(super) fn run(mut command: Command, teller: Option<&Teller>) -> std::io::Res
     let mut child = command.spawn()?;
     if let Some(teller) = teller {
         teller.status("running", Some(child.id()), "The agent runs");
+        if let Some(pid) = Pid::from_raw(child.id() as i32) {
+            teller.attend(pid, None);
+        }
     }
     signals.to(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -1,11 +1,13 @@
 //! What the monitor is told of a run: that it starts, how it is, what it prints, how it ends. Nothing here waits.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
 use serde_json::{Value, json};
 
+use super::attendant::{Attendant, Hands, Keys};
 use super::plain::Plain;
 use super::{Ended, Launch};
 use crate::daemon::probe;
@@ -39,6 +41,11 @@ pub(crate) struct Teller {
     queue: Arc<Queue>,
     identity: Value,
     is_claude: bool,
+    launch: String,
+    port: u16,
+    allow_input: bool,
+    /// Takes what the agent is told, once it runs.
+    attendant: OnceLock<Attendant>,
     began: Instant,
     output: Mutex<Output>,
 }
@@ -83,6 +90,10 @@ impl Teller {
             queue,
             identity: launch.identity(how),
             is_claude: launch.is_claude,
+            launch: launch.id.clone(),
+            port,
+            allow_input: launch.allow_input,
+            attendant: OnceLock::new(),
             began: Instant::now(),
             output: Mutex::new(output),
         };
@@ -91,6 +102,12 @@ impl Teller {
             teller.tell("/session", "start", json!({ "source": "startup" }));
         }
         teller
+    }
+
+    /// From now on the agent can be told something, by its keys if it has a terminal of ours, else by signals.
+    pub(super) fn attend(&self, pid: Pid, keys: Option<Keys>) {
+        let hands = Hands { pid, keys, is_claude: self.is_claude, allow_input: self.allow_input };
+        self.attendant.get_or_init(|| Attendant::start(self.port, &self.launch, self.identity.clone(), hands));
     }
 
     /// How the agent is: `starting`, `running`, `stopped`, `error`.
@@ -131,6 +148,9 @@ impl Teller {
 
     /// The agent is at its end.
     pub(super) fn ended(&self, ended: Ended) {
+        if let Some(attendant) = self.attendant.get() {
+            attendant.end();
+        }
         self.flush(&mut self.output.lock().unwrap_or_else(PoisonError::into_inner));
         let (status, message) = match ended {
             Ended::Code(0) => ("stopped", "The agent ended".to_owned()),

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::Ended;
+use super::attendant::{Keys, press};
 use super::teller::Teller;
 
 /// Bytes read at a time.
@@ -42,17 +43,18 @@ pub(super) fn run(command: &Command, teller: Option<&Teller>) -> std::io::Result
         built.env("TERM", OsString::from("xterm-256color"));
     }
     let reader = pair.master.try_clone_reader().map_err(|error| other(&error))?;
-    let writer = pair.master.take_writer().map_err(|error| other(&error))?;
+    let writer: Keys = Arc::new(Mutex::new(pair.master.take_writer().map_err(|error| other(&error))?));
     let child = pair.slave.spawn_command(built).map_err(|error| other(&error))?;
     drop(pair.slave);
     let pid =
         child.process_id().and_then(|pid| Pid::from_raw(pid as i32)).ok_or_else(|| other(&"it has no process"))?;
     if let Some(teller) = teller {
         teller.status("running", Some(pid.as_raw_nonzero().get() as u32), "The agent runs");
+        teller.attend(pid, Some(Arc::clone(&writer)));
     }
     let raw = Raw::enter()?;
     // Nobody waits for this thread: it hangs in a read of the terminal until the process ends.
-    std::thread::spawn(move || keys(writer));
+    std::thread::spawn(move || keys(&writer));
     let ended = std::thread::scope(|scope| {
         let (pieces, told) = std::sync::mpsc::sync_channel::<Vec<u8>>(PIECES_MAX);
         let quiet = Arc::new(AtomicBool::new(false));
@@ -107,11 +109,11 @@ fn tell(shown: &std::sync::mpsc::Receiver<Vec<u8>>, teller: Option<&Teller>, is_
 }
 
 /// From the person to the agent.
-fn keys(mut to: Box<dyn Write + Send>) {
+fn keys(to: &Keys) {
     let mut stdin = std::io::stdin();
     let mut piece = [0; 4096];
     while let Ok(length) = stdin.read(&mut piece) {
-        if length == 0 || to.write_all(&piece[..length]).and_then(|()| to.flush()).is_err() {
+        if length == 0 || press(to, &piece[..length]).is_err() {
             return;
         }
     }

@@ -1,6 +1,6 @@
 //! `/claude status_changed`: what Claude does, in the words of the WebSocket API and some of ours.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Session;
 use crate::event::Fact;
@@ -16,7 +16,7 @@ impl Session {
         let before = std::mem::replace(&mut self.claude_status, status.to_owned());
         let mut changed = fact.implies(
             Kind::ClaudeStatusChanged,
-            json!({ "status": status, "previous": before, "pid": Value::Null, "message": message }),
+            json!({ "status": status, "previous": before, "pid": self.launch.as_ref().and_then(|launch| launch.pid), "message": message }),
         );
         changed.agent_id = None;
         changed.agent_type = None;
@@ -31,6 +31,8 @@ impl Session {
             return (fact.kind == Kind::SessionEnded).then_some(("stopped", "Claude's session ended"));
         }
         match fact.kind {
+            // Its launcher has said that it runs.
+            Kind::SessionStarted if self.launch.is_some() && self.claude_status == "running" => None,
             Kind::SessionStarted => Some(("starting", "Claude's session started")),
             Kind::TurnFailed if main => Some(("error", "Claude's turn ended in an error")),
             _ if self.attention.is_asking() => Some(("waiting", "Claude waits for an answer")),

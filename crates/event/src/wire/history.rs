@@ -171,6 +171,8 @@ pub struct SessionJson<'a> {
     permission_mode: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     launch_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    launch_id: Option<&'a str>,
     agents: &'a [Agent],
     open_calls: Vec<OpenCallJson<'a>>,
     counts: Counts,
@@ -288,6 +290,7 @@ impl<'a> SessionJson<'a> {
             model: session.model.as_deref(),
             permission_mode: session.permission_mode.as_deref(),
             launch_method: session.launch_method.as_deref(),
+            launch_id: session.launch.as_ref().map(|launch| launch.launch_id.as_str()),
             agents: session.agents.known(),
             open_calls: session.calls.open().iter().map(OpenCallJson::from).collect(),
             counts: session.counts,

@@ -3,8 +3,11 @@
 use std::io::Read;
 
 use event::event::Fact;
+use event::hook_input::set;
 use event::vocabulary::Kind;
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::runs;
 
 /// How much of a memory file is read to count its sections, in bytes. Claude Code warns at 40,000 characters.
 const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
@@ -15,9 +18,17 @@ pub(crate) fn complete(fact: &mut Fact) {
         return;
     }
     let Some((bytes, sections)) = fact.text("file_path").and_then(measure) else { return };
-    if let Value::Object(fields) = &mut fact.data {
-        fields.insert("memory_size".to_owned(), json!(bytes));
-        fields.insert("sections_count".to_owned(), json!(sections));
+    set(&mut fact.data, "memory_size", json!(bytes));
+    set(&mut fact.data, "sections_count", json!(sections));
+}
+
+/// Names the run of our launcher that a session begins in, and its agent's process: an id that the client chose itself
+/// (`--continue`, `/clear`) is known to no launcher. Its hook was started by `client`.
+pub(crate) fn launch(fact: &mut Fact, client: u32) {
+    if fact.kind == Kind::SessionStarted && fact.launch_id.is_none() && client != 0 {
+        let Some((launch, agent)) = runs::agent_above(client) else { return };
+        fact.launch_id = Some(launch);
+        set(&mut fact.data, "client_pid", json!(agent));
     }
 }
 

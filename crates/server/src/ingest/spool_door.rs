@@ -13,8 +13,8 @@ use store::Store;
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
-use super::http;
 use super::spool::SpoolReader;
+use super::{enrich, http};
 use crate::app::App;
 use crate::config::Spool;
 
@@ -107,6 +107,7 @@ async fn commit(app: &App, spool: &Spool, frames: &[Frame], position: &[u8]) -> 
         .map(|frame| {
             let mut fact = hook_input::read(&frame.payload, Time::from_ns(frame.time_ns), Source::Hook);
             http::prepare(app, &mut fact);
+            enrich::launch(&mut fact, frame.parent_pid);
             fact
         })
         .collect();

@@ -12,6 +12,7 @@ use std::sync::{Arc, Weak};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use event::event::Source;
 use event::vocabulary::{Kind, NAMESPACES};
 use serde_json::{Value, json};
 use socketio::engine::{CloseReason, ConnectionInfo, Handshake, Lost};
@@ -25,6 +26,7 @@ use crate::api::sessions;
 use crate::app::App;
 use crate::config::Config;
 use crate::ingest;
+use crate::runs::{Asked, Refusal, Runs};
 pub(crate) use claude_mpm::{Registered, beat};
 pub(crate) use forward::forward;
 
@@ -155,6 +157,9 @@ impl Handler for Clients {
         match (socket.namespace(), event.name.as_str()) {
             ("/" | "/system", "get_status") => answer(socket, ack, "status", status::payload(&app)),
             ("/" | page::NAMESPACE, "get_state") => answer(socket, ack, "state", sessions::snapshot(&app)),
+            ("/" | "/claude" | page::NAMESPACE, "interrupt" | "stop" | "prompt") => {
+                command(&app, socket, &event.name, argument, ack);
+            }
             ("/", "subscribe") => {
                 subscribe(socket, &argument, ack);
                 recovery::stays(&app, socket);
@@ -225,6 +230,26 @@ fn admit(app: &App, socket: &Socket, auth: &Value) -> Result<(), ConnectRefusal>
         return Err(ConnectRefusal::new("too many connections"));
     }
     Ok(())
+}
+
+/// Tells an agent something, for a client that may; the acknowledgement says what came of it.
+fn command(app: &Arc<App>, socket: &Socket, name: &str, argument: Value, ack: Option<Ack>) {
+    // Whoever is here with a token brought it in `auth`, if not in a header.
+    let granted = socket.handshake().extensions.get::<Granted>().is_some_and(|granted| granted.trusted);
+    let mut asked = argument;
+    if let Value::Object(fields) = &mut asked {
+        fields.insert("command".to_owned(), Value::from(name));
+    }
+    let asked = if granted || app.access.needs_token() { Asked::read(app, &asked) } else { Err(Refusal::NotTrusted) };
+    let task = Arc::clone(app);
+    app.tasks.spawn(async move {
+        let told = match asked {
+            Ok(asked) => Runs::tell(&task, asked, Source::Socketio).await,
+            Err(refusal) => Err(refusal),
+        };
+        let answer = told.unwrap_or_else(|refusal| json!({ "status": "error", "message": refusal.to_string() }));
+        acknowledge(ack, &answer);
+    });
 }
 
 /// Narrows what a client of one of the eight namespaces gets to what a query wants, or to log lines of a level and above.

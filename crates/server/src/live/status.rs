@@ -26,7 +26,7 @@ pub(crate) fn payload(app: &App) -> Value {
         "session_id": session.as_ref().map(|session| &session.session_id),
         "session_start": session.as_ref().map(|session| session.started_at),
         "claude_status": session.as_ref().map(|session| &session.claude_status),
-        "claude_pid": Value::Null,
+        "claude_pid": session.as_ref().and_then(|session| session.launch.as_ref()?.pid),
         "server_info": server_info(app, now, session.as_ref().and_then(|session| session.cwd.as_deref())),
         "timestamp": now,
         "seq_last": seq,

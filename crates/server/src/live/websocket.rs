@@ -75,7 +75,7 @@ pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -
 
 async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visitor) -> Result<(), Error> {
     let (mut reader, mut writer) = upgrade.open(MESSAGE_BYTES_MAX).await?;
-    let mut client = Client::new(granted.token, visitor);
+    let (mut client, mut answers) = Client::new(granted, visitor);
     // A client that wants nothing yet must not keep what others have read.
     let mut follower: Option<Follower> = None;
     let mut heard_at = Instant::now();
@@ -124,6 +124,7 @@ async fn serve(app: &Arc<App>, upgrade: Upgrade, granted: Granted, visitor: Visi
                     }
                 }
             }
+            Some(answer) = answers.recv() => writer.text(&answer),
             step = next_step(follower.as_mut()), if has_room => match step {
                 Step::Events(events) => {
                     for frame in events.iter().flat_map(|published| client.frames(app, published)) {

@@ -11,9 +11,10 @@ use event::hook_input;
 use event::wire::websocket as wire;
 use serde_json::{Value, json};
 use socketio::websocket::{Opcode, server_frame};
+use tokio::sync::mpsc;
 
 use super::{cut_frame, text_frame};
-use crate::access::{self, Visitor};
+use crate::access::{self, Granted, Visitor};
 use crate::api::sessions;
 use crate::app::App;
 use crate::clock;
@@ -21,12 +22,16 @@ use crate::hub::Published;
 use crate::ingest::http;
 use crate::live::replay::Follower;
 use crate::live::{page, status};
+use crate::runs::{Asked, Refusal, Runs};
 
 /// Frames stay below 1 MiB, so that clients with the usual limit (1 MiB in Python's `websockets`) take them.
 const FRAME_BYTES_MAX: usize = 1024 * 1024 - 1024;
 
 /// Channels that one client may ask for.
 const CHANNELS_MAX: usize = 256;
+
+/// Commands of one client whose answers are not known yet.
+const LATER_MAX: usize = 8;
 
 /// The longest name of one, in bytes.
 const CHANNEL_BYTES_MAX: usize = 256;
@@ -36,6 +41,10 @@ pub(super) struct Client {
     authenticated: bool,
     /// Why it is let go.
     refused: Option<&'static str>,
+    /// Whether it may act on processes.
+    trusted: bool,
+    /// Answers that take a while; as many as may wait at once.
+    later: mpsc::Sender<String>,
     visitor: Visitor,
     /// Channels, with `*` at the end for all that begin so.
     channels: Vec<String>,
@@ -81,17 +90,22 @@ fn done(command: &str, more: Value) -> String {
 }
 
 impl Client {
-    pub(super) fn new(authenticated: bool, visitor: Visitor) -> Client {
-        Client {
-            authenticated,
+    /// A client, and the answers that it is given later.
+    pub(super) fn new(granted: Granted, visitor: Visitor) -> (Client, mpsc::Receiver<String>) {
+        let (later, answers) = mpsc::channel(LATER_MAX);
+        let client = Client {
+            authenticated: granted.token,
             refused: None,
+            trusted: granted.trusted,
+            later,
             visitor,
             channels: Vec::new(),
             broadcasts: Vec::new(),
             filter: Arc::default(),
             wish: None,
             catches_up: false,
-        }
+        };
+        (client, answers)
     }
 
     pub(super) fn is_authenticated(&self) -> bool {
@@ -158,10 +172,11 @@ impl Client {
             }
             (Some("ping"), _) => vec![json!({ "type": "pong", "data": { "server_time": clock::now() } }).to_string()],
             (Some("emit"), _) => self.emit(app, &said),
+            (Some("interrupt" | "stop" | "prompt"), _) => self.command(app, &said),
             (None, Some("subscribe")) => self.subscribe_broadcasts(app, &said),
             (Some(other), _) => vec![error(
                 &format!(
-                    "{other:?} is no command; there are subscribe, unsubscribe, auth, emit, get_status, get_state and ping"
+                    "{other:?} is no command; there are subscribe, unsubscribe, auth, emit, get_status, get_state, ping, interrupt, stop and prompt"
                 ),
                 Some(other),
             )],
@@ -199,6 +214,7 @@ impl Client {
             return vec![error(refused.message(), Some("auth"))];
         }
         self.authenticated = true;
+        self.trusted |= app.access.needs_token();
         vec![done("auth", json!({})), hello(app)]
     }
 
@@ -270,6 +286,26 @@ impl Client {
         self.broadcasts = wanted.filter(|names| !names.is_empty()).unwrap_or_else(|| vec!["*".to_owned()]);
         self.broadcasts.truncate(CHANNELS_MAX);
         vec![done("subscribe", json!({ "events": self.broadcasts }))]
+    }
+
+    /// Tells an agent something; the answer comes when it is known what came of it.
+    fn command(&self, app: &Arc<App>, said: &Value) -> Vec<String> {
+        let name = said.get("command").and_then(Value::as_str).unwrap_or_default();
+        let asked = if self.trusted { Asked::read(app, said) } else { Err(Refusal::NotTrusted) };
+        let (asked, answer) = match (asked, self.later.clone().try_reserve_owned()) {
+            (Ok(asked), Ok(answer)) => (asked, answer),
+            (Err(refusal), _) => return vec![error(&refusal.to_string(), Some(name))],
+            (_, Err(_)) => return vec![error("too many commands of this client wait for their answers", Some(name))],
+        };
+        let (app, name) = (Arc::clone(app), name.to_owned());
+        let tasks = app.tasks.clone();
+        tasks.spawn(async move {
+            answer.send(match Runs::tell(&app, asked, Source::Websocket).await {
+                Ok(told) => done(&name, told),
+                Err(refusal) => error(&refusal.to_string(), Some(&name)),
+            });
+        });
+        Vec::new()
     }
 
     /// Takes an event of the client's own. It is stored when it is seen again; a refusal is told at once.

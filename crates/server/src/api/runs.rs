@@ -1,0 +1,66 @@
+//! Answers `/api/v1/runs` and `/api/v1/commands`: agents that a launcher runs, and what they are told.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, Path, State};
+use axum::response::Response;
+use event::event::Source;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::access::Granted;
+use crate::app::App;
+use crate::runs::{Asked, Attending, Refusal, Runs};
+
+/// `{"runs": [{"launch_id", "session_id"?, "agent_command", "launch_method", "pid", "commands": […]}…]}`.
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
+    super::json(json!({ "runs": app.runs.listed() }).to_string())
+}
+
+/// A launcher asks what there is to do; `{"orders": […]}`, also empty.
+pub(crate) async fn attend(
+    State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
+    Path(id): Path<String>,
+    said: Result<Json<Attending>, JsonRejection>,
+) -> Result<Response, Problem> {
+    if !granted.trusted {
+        return Err(Refusal::NotTrusted.into());
+    }
+    let Json(said) = said.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let orders = Runs::attend(&app, &id, said).await?;
+    Ok(super::json(json!({ "orders": orders }).to_string()))
+}
+
+/// `{"command": "interrupt" | "stop" | "prompt", "session_id" | "launch_id", "text"?, "force"?, "port"?}`.
+pub(crate) async fn command(
+    State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    if !granted.trusted {
+        return Err(Refusal::NotTrusted.into());
+    }
+    let asked: Value =
+        serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
+    let asked = Asked::read(&app, &asked)?;
+    Ok(super::json(Runs::tell(&app, asked, Source::Http).await?.to_string()))
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let (status, code) = match refusal {
+            Refusal::Unclear(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Refusal::Elsewhere { .. } => (StatusCode::CONFLICT, "another_monitor"),
+            Refusal::NotTrusted => (StatusCode::FORBIDDEN, "not_trusted"),
+            Refusal::NoRun(_) => (StatusCode::NOT_FOUND, "no_such_run"),
+            Refusal::Refused(_) => (StatusCode::CONFLICT, "refused"),
+            Refusal::Silent => (StatusCode::GATEWAY_TIMEOUT, "no_answer"),
+        };
+        Problem::new(status, code, refusal.to_string())
+    }
+}
