@@ -94,3 +94,16 @@ export async function filter(page, line) {
   await page.fill('#filter', line);
   await page.waitForTimeout(120);
 }
+
+/** A session of its own for a test: short verbs for what a client would send. */
+export function session() {
+  const id = randomUUID();
+  const send = (hook_event_name, fields = {}) => hook({ session_id: id, cwd: '/home/dev/views', hook_event_name, ...fields });
+  const call = async (tool_name, tool_input, tool_response, more = {}) => {
+    const tool_use_id = unique('toolu_');
+    await send('PreToolUse', { tool_name, tool_input, tool_use_id, ...more });
+    if (tool_response !== undefined) await send('PostToolUse', { tool_name, tool_input, tool_response, tool_use_id, ...more });
+    return tool_use_id;
+  };
+  return { id, send, call };
+}

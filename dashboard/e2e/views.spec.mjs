@@ -1,25 +1,11 @@
 // What each view promises, beyond the stream of events.
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { browser, connected, hook, MONITOR_URL, open, rows, unique, until } from './support.mjs';
+import { browser, connected, MONITOR_URL, open, rows, session, unique, until } from './support.mjs';
 
 let chrome;
 before(async () => { chrome = await browser(); });
 after(() => chrome.close());
-
-/** A session of its own for a test: short verbs for what a client would send. */
-function session() {
-  const id = randomUUID();
-  const send = (hook_event_name, fields = {}) => hook({ session_id: id, cwd: '/home/dev/views', hook_event_name, ...fields });
-  const call = async (tool_name, tool_input, tool_response, more = {}) => {
-    const tool_use_id = unique('toolu_');
-    await send('PreToolUse', { tool_name, tool_input, tool_use_id, ...more });
-    if (tool_response !== undefined) await send('PostToolUse', { tool_name, tool_input, tool_response, tool_use_id, ...more });
-    return tool_use_id;
-  };
-  return { id, send, call };
-}
 
 const main = (page) => page.locator('main').innerText();
 

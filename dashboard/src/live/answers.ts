@@ -6,6 +6,7 @@ import type { Engine } from './engine';
 import { exportList } from './export';
 import type { Answers, Ask, Detail } from './protocol';
 import { rowOfEvent } from './history';
+import { Flag } from './ring';
 import { detailOf, rowOf, type EventRow } from './rows';
 import { reportSession } from './session-report';
 import { reportSpend } from './spend-report';
@@ -113,7 +114,7 @@ function related(engine: Engine, seq: number): { same: EventRow[]; around: Event
   };
   const isRow = (at: number): boolean => {
     const place = ring.slot(at);
-    return ring.has(at) && ring.sessions[place] === ring.sessions[slot] && ring.agents[place] === ring.agents[slot] && ((ring.flags[place] ?? 0) & 8) === 0;
+    return ring.has(at) && ring.sessions[place] === ring.sessions[slot] && ring.agents[place] === ring.agents[slot] && ((ring.flags[place] ?? 0) & (Flag.merged | Flag.follows)) === 0;
   };
   for (let at = ring.high; at >= Math.max(ring.floor, ring.high - RELATED_SCAN) && same.length < RELATED_MAX; at -= 1) {
     if (!ring.has(at)) continue;

@@ -219,7 +219,7 @@ export class Engine {
       else if (event.kind === 'compaction.finished') this.requests.compacted(event.sessionId, event.time);
       if (event.seq > this.#totalsAt && this.#totalsAt > 0) this.totalEvents += 1;
       changed = this.query.inserted(event.seq, now) || changed;
-      if (inserted.changed > 0) changed = this.query.changed(inserted.changed, now) || changed;
+      for (const seq of inserted.changed) changed = this.query.changed(seq, now) || changed;
     }
     if (changed) this.#changed();
     this.#laterSummary();

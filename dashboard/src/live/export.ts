@@ -2,24 +2,25 @@
 import { parseJson } from '../contract/decode';
 import type { Engine } from './engine';
 import type { Exported } from './protocol';
+import { Flag } from './ring';
 
 /** More than this is the server's job; the file says that it was cut. */
 export const EXPORT_EVENTS_MAX = 100_000;
 const PAGE = 1000;
 
 export async function exportList(engine: Engine, filter: string, timeZone: string): Promise<Exported> {
-  const { query, store, history } = engine;
+  const { store, history } = engine;
   const seqs = new Set<number>(history?.events.keys() ?? []);
-  const first = Math.max(0, query.length - EXPORT_EVENTS_MAX);
-  for (let index = first; index < query.length; index += 1) {
-    const seq = query.at(index);
+  const { ring } = store;
+  let cut = false;
+  for (let seq = ring.high; seq >= ring.floor && !cut; seq -= 1) {
+    if (!ring.has(seq) || !isShown(engine, seq)) continue;
     seqs.add(seq);
-    const peer = query.filter.raw ? 0 : (store.ring.peers[store.ring.slot(seq)] ?? 0);
-    if (peer > 0) seqs.add(peer);
+    cut = seqs.size >= EXPORT_EVENTS_MAX;
   }
   const sorted = [...seqs].sort((a, b) => a - b);
   const wanted = sorted.slice(-EXPORT_EVENTS_MAX);
-  const truncated = first > 0 || wanted.length < sorted.length || (history !== undefined && !history.done);
+  const truncated = cut || wanted.length < sorted.length || (history !== undefined && !history.done);
   const texts = new Map<number, string>();
   for (const seq of wanted) {
     const kept = store.raw.get(seq) ?? wireText(history?.events.get(seq)?.wire);
@@ -41,6 +42,15 @@ export async function exportList(engine: Engine, filter: string, timeZone: strin
   };
   const parts = [`{"meta":${JSON.stringify(meta, undefined, 1)},\n"events":[\n`, ...found.map((text, index) => (index === 0 ? text : `,\n${text}`)), '\n]}\n'];
   return { blob: new Blob(parts, { type: 'application/json' }), count: found.length, truncated: meta.truncated };
+}
+
+/** Of a row all its events: a call's end, and what follows from it. */
+function isShown({ query, store: { ring } }: Engine, seq: number): boolean {
+  if (query.has(seq)) return true;
+  const slot = ring.slot(seq);
+  const flags = ring.flags[slot] ?? 0;
+  if (query.filter.raw || (flags & (Flag.merged | Flag.follows)) === 0) return false;
+  return query.has((flags & Flag.merged) !== 0 ? (ring.peers[slot] ?? 0) : (ring.links[slot] ?? 0));
 }
 
 async function fetchMissing(engine: Engine, wanted: readonly number[], texts: Map<number, string>): Promise<void> {

@@ -34,6 +34,24 @@ const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_00
 /** Events that only repeat what a call's row says; shown with `raw:1`, or when a `type:` asks for them. */
 export const ECHO_KINDS: ReadonlySet<string> = new Set(['tool_batch.finished', 'file.operated']);
 
+/** Events that say again what another one says: shown where their own namespace is asked for. */
+export const QUIET_KINDS: ReadonlySet<string> = new Set(['claude.status_changed']);
+
+/** What the server tells because of a call, naming the call: one row stands for all of it. */
+export const FOLLOWING_KINDS: ReadonlySet<string> = new Set(['agent.delegated', 'agent.started', 'agent.finished', 'todo.updated', 'test.finished', 'git.operated', 'file.operated', 'tool_call.decided']);
+
+/** Those of them whose words the call's row adds to its own. */
+export const NOTE_KINDS: ReadonlySet<string> = new Set(['test.finished', 'agent.finished']);
+
+/** Is anything asked for by name that would stand in another row otherwise? */
+export function asksForAll(terms: readonly Term[]): boolean {
+  return terms.some((term) => (term.kind === 'raw' && term.on) || (term.kind === 'column' && term.key === 'type' && !term.negated));
+}
+
+export function asksForNamespace(terms: readonly Term[]): boolean {
+  return terms.some((term) => term.kind === 'column' && term.key === 'ns' && !term.negated);
+}
+
 export const FILTER_KEYS: readonly string[] = ['ns:', 'type:', 'tool:', 'agent:', 'session:', 'project:', 'path:', 'is:', 'level:', 'took:', 'last:', 'from:', 'to:', 'raw:1'];
 
 /** `now` is what `from:14:30` without a date counts from. */

@@ -1,5 +1,5 @@
 // A filter made ready for scanning: one lookup table per column, then the text.
-import { ECHO_KINDS, levelRank, type ColumnKey, type IsKey, type Term } from './filter-language';
+import { asksForAll, asksForNamespace, ECHO_KINDS, levelRank, QUIET_KINDS, type ColumnKey, type IsKey, type Term } from './filter-language';
 import { Flag } from './ring';
 import type { EventStore } from './store';
 
@@ -16,6 +16,8 @@ export class Filter {
   readonly #took: readonly { above: boolean; ms: number; negated: boolean }[];
   readonly #levels: readonly { least: number; negated: boolean }[];
   readonly #echoes: Table | undefined;
+  readonly #quiet: Table | undefined;
+  readonly #namespaceAsked: boolean;
   readonly #from: number;
   readonly #to: number;
   readonly #lastMs: number | undefined;
@@ -37,8 +39,10 @@ export class Filter {
     const lasts = terms.flatMap((term) => (term.kind === 'last' ? [term.ms] : []));
     this.#lastMs = lasts.length > 0 ? Math.min(...lasts) : undefined;
     this.raw = terms.findLast((term) => term.kind === 'raw')?.on ?? false;
-    const asked = this.raw || terms.some((term) => term.kind === 'column' && term.key === 'type' && !term.negated);
-    this.#echoes = asked ? undefined : new Table((id) => ECHO_KINDS.has(store.events.name(id).split(' ')[0] ?? ''), false);
+    const kinds = (set: ReadonlySet<string>): Table | undefined => (asksForAll(terms) ? undefined : new Table((id) => set.has(store.events.name(id).split(' ')[0] ?? ''), false));
+    this.#echoes = kinds(ECHO_KINDS);
+    this.#quiet = kinds(QUIET_KINDS);
+    this.#namespaceAsked = asksForNamespace(terms);
   }
 
   from(now: number): number {
@@ -58,7 +62,14 @@ export class Filter {
     return at >= this.from(now) && at <= this.#to;
   }
 
-  namespaceMatches(slot: number): boolean {
+  /** Another row speaks for it, so it is one of its own only where its namespace is asked for. */
+  isQuiet(slot: number): boolean {
+    if (!this.#quiet) return false;
+    return ((this.store.ring.flags[slot] ?? 0) & Flag.follows) !== 0 || this.#quiet.test(this.store.ring.events[slot] ?? 0);
+  }
+
+  namespaceMatches(slot: number, quiet: boolean): boolean {
+    if (quiet && !this.#namespaceAsked) return false;
     const namespace = this.store.ring.namespaces[slot] ?? 0;
     return this.#namespaceTables.every((table) => table.test(namespace));
   }
@@ -70,6 +81,8 @@ export class Filter {
     const flags = ring.flags[slot] ?? 0;
     if (!this.raw && (flags & Flag.merged) !== 0) return false;
     if (this.#echoes?.test(ring.events[slot] ?? 0)) return false;
+    // Beside its call in one namespace it is never a row.
+    if (this.#quiet && (flags & Flag.follows) !== 0 && ring.namespaces[slot] === ring.namespaces[ring.slot(ring.links[slot] ?? 0)]) return false;
     for (const { column, table } of this.#tables) if (!this.#columnMatches(column, table, slot)) return false;
     for (const { value, negated } of this.#is) if (this.#isState(value, seq, flags) === negated) return false;
     for (const { above, ms, negated } of this.#took) {

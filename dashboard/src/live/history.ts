@@ -1,9 +1,9 @@
 // The same filter over what the server keeps beyond this tab: pages of matches, newest first, and hits in payload parts that memory does not search.
 import type { MonitorEvent } from '../contract/types';
 import type { Api, EventQuery } from './api';
-import type { Term } from './filter-language';
+import { asksForAll, asksForNamespace, FOLLOWING_KINDS, NOTE_KINDS, type Term } from './filter-language';
 import { matchesEvent } from './match-event';
-import { detailOf, toneOf, wordOf, type EventRow } from './rows';
+import { detailOf, noteText, toneOf, withNote, wordOf, type EventRow } from './rows';
 import { baseName, isError } from './store';
 
 const PAGE = 200;
@@ -89,11 +89,15 @@ function quoted(term: { text: string; style: string }): string {
 
 function joinCalls(events: readonly MonitorEvent[], terms: readonly Term[]): EventRow[] {
   const raw = terms.some((term) => term.kind === 'raw' && term.on);
+  const folds = !asksForAll(terms) && !asksForNamespace(terms);
   const starts = new Map<string, EventRow>();
   const rows: EventRow[] = [];
   for (const event of events) {
     const start = raw || event.toolUseId === '' ? undefined : starts.get(event.toolUseId);
-    if (start && event.kind.startsWith('tool_call.')) {
+    if (start && FOLLOWING_KINDS.has(event.kind)) {
+      if (NOTE_KINDS.has(event.kind)) Object.assign(start, withNote(start, noteText(event.kind, event.summary)));
+      if (folds) continue;
+    } else if (start && event.kind.startsWith('tool_call.')) {
       Object.assign(start, { ...detailOf(start.detail, event.summary), tookMs: event.durationMs ?? event.time - start.time, state: isError(event) ? 'error' : start.state });
       continue;
     }
@@ -125,5 +129,6 @@ export function rowOfEvent(event: MonitorEvent): EventRow {
     event: event.event,
     kind: event.kind,
     tool: event.kind.startsWith('tool_call.') ? event.toolName : '',
+    times: 1,
   };
 }

@@ -37,7 +37,7 @@ export class ListView {
       const older = this.#older.findIndex((row) => row.type === 'event' && row.seq >= seq);
       if (older !== -1) return older;
     }
-    const at = this.query.lowerBound(seq);
+    const at = this.query.lowerBound(this.query.headOf(seq));
     let index = this.#older.length + at;
     for (const divider of this.#dividers) if (divider.index <= index) index += 1;
     return index;
@@ -56,6 +56,10 @@ export class ListView {
       if (divider.index < index) before += 1;
     }
     const seq = this.query.at(index - before);
-    return rowOf(this.store, seq, this.query.filter.raw);
+    const row = rowOf(this.store, seq, this.query.filter.raw);
+    const { times, last } = this.query.repeatsOf(seq);
+    if (!row || times === 1) return row;
+    const { ring } = this.store;
+    return { ...row, times, time: ring.times[ring.slot(last)] ?? row.time, tookMs: ring.duration(ring.slot(last)) };
   }
 }

@@ -1,7 +1,7 @@
 // Does one whole event match a filter? Decides as the server does: contract/filter.json is the table that both are held to.
 import { isJsonObject } from '../contract/decode';
 import type { Json, JsonObject, MonitorEvent } from '../contract/types';
-import { ECHO_KINDS, levelRank, type Term, type TextStyle } from './filter-language';
+import { asksForAll, asksForNamespace, ECHO_KINDS, levelRank, QUIET_KINDS, type Term, type TextStyle } from './filter-language';
 import { baseName, isError } from './store';
 
 const PATH_KEYS = ['file', 'file_path', 'path'];
@@ -9,8 +9,8 @@ const NAME_KEYS = ['summary', 'kind', 'event', 'session_id', 'agent_id', 'agent_
 
 /** The page hides events that only repeat what a call's row says, unless they are asked for. */
 export function matchesEvent(event: MonitorEvent, terms: readonly Term[], now: number = Date.now()): boolean {
-  const asked = terms.some((term) => (term.kind === 'raw' && term.on) || (term.kind === 'column' && term.key === 'type' && !term.negated));
-  return (asked || !ECHO_KINDS.has(event.kind)) && wants(event, terms, now);
+  const hidden = !asksForAll(terms) && (ECHO_KINDS.has(event.kind) || (QUIET_KINDS.has(event.kind) && !asksForNamespace(terms)));
+  return !hidden && wants(event, terms, now);
 }
 
 /** As the server decides. */

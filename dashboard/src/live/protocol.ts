@@ -45,8 +45,10 @@ export interface RowsMessage {
 /** Twice a second at most: everything around the list. */
 export interface Summary {
   type: 'summary';
-  /** Rows of the filter, and how many of them are errors. */
+  /** What the filter matches, in how many rows, what it would match in all namespaces, and how many of the matches are errors. */
   matches: number;
+  rows: number;
+  all: number;
   matchErrors: number;
   searching: boolean;
   history: 'none' | 'loading' | 'more' | 'done' | 'failed';

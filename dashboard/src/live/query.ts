@@ -10,6 +10,18 @@ const BIT_HISTOGRAM = 2;
 const BIT_RESULT = 4;
 /** Counted in `errors`; its own bit, because a call's row turns into an error after it was counted. */
 const BIT_ERROR = 8;
+/** A row of the list if no namespace were chosen. */
+const BIT_ALL = 16;
+/** The same again within this time is one row with a count; later it is worth a row of its own. */
+const REPEAT_MS_MAX = 60_000;
+
+/** Rows that show the same, one after the other: one stands for all. */
+interface Group {
+  /** Beside the one that stands for them. */
+  count: number;
+  first: number;
+  last: number;
+}
 
 export interface Histogram {
   from: number;
@@ -27,7 +39,14 @@ export class Query {
   readonly #extra = new Set<number>();
   /** Rows by namespace that match everything but the namespace. */
   readonly facets = new Float64Array(256);
+  /** Rows whatever their namespace. */
+  all = 0;
   errors = 0;
+  /** Rows that another one stands for. */
+  folded = 0;
+  /** By slot, the row that stands for this one; 0 for a row of its own. */
+  readonly #heads: Float64Array;
+  readonly #groups = new Map<number, Group>();
   #nextChunk: number;
   #lowest: number;
   #expired = 0;
@@ -38,6 +57,7 @@ export class Query {
     this.#left = capacity;
     this.#right = capacity;
     this.#bits = new Uint8Array(capacity);
+    this.#heads = new Float64Array(capacity);
     this.#nextChunk = Math.floor(store.ring.high / CHUNK_ROWS);
     this.#lowest = store.ring.high + 1;
   }
@@ -52,6 +72,24 @@ export class Query {
 
   at(index: number): number {
     return index < 0 || index >= this.length ? 0 : (this.#results[this.#left + index] ?? 0);
+  }
+
+  /** Is the event one of the list, as a row or within one? */
+  has(seq: number): boolean {
+    const { ring } = this.store;
+    return ring.has(seq) && ((this.#bits[ring.slot(seq)] ?? 0) & BIT_RESULT) !== 0;
+  }
+
+  /** The row in which the event is shown. */
+  headOf(seq: number): number {
+    const { ring } = this.store;
+    return ring.has(seq) ? this.#heads[ring.slot(seq)] || seq : seq;
+  }
+
+  /** How often a row came, and the last of them. */
+  repeatsOf(head: number): { times: number; last: number } {
+    const group = this.#groups.get(head);
+    return group ? { times: group.count + 1, last: Math.max(group.last, head) } : { times: 1, last: head };
   }
 
   /** Index of the first result with this number or a higher one. */
@@ -103,9 +141,14 @@ export class Query {
     if (!filter.columnsMatch(seq, slot)) return false;
     if (!textKnown && !filter.textMatches(seq) && !this.#extra.has(seq)) return false;
     const inRange = filter.inRange(slot, now);
-    const namespaceMatches = filter.namespaceMatches(slot);
+    const quiet = filter.isQuiet(slot);
+    const namespaceMatches = filter.namespaceMatches(slot, quiet);
     let bits = 0;
     if (inRange) {
+      if (!quiet) {
+        bits |= BIT_ALL;
+        this.all += 1;
+      }
       bits |= BIT_FACET;
       const namespace = this.store.ring.namespaces[slot] ?? 0;
       this.facets[namespace] = (this.facets[namespace] ?? 0) + 1;
@@ -136,8 +179,10 @@ export class Query {
     const was = ((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0;
     this.#forget(slot);
     const is = this.#judge(seq, slot, now, false);
-    if (was && !is) this.#remove(seq);
-    if (!was && is) this.#insert(seq);
+    const grouped = (this.#heads[slot] ?? 0) !== 0 || this.#groups.has(seq);
+    if (was && (!is || grouped)) this.#leave(seq, slot);
+    if (is && (!was || grouped)) this.#insert(seq);
+    else if (is) this.#settle(seq);
     return was || is;
   }
 
@@ -152,7 +197,7 @@ export class Query {
 
   /** Before a slot is given away. */
   evict(slot: number): void {
-    if (((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0) this.#remove(this.store.ring.seqs[slot] ?? 0);
+    if (((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0) this.#leave(this.store.ring.seqs[slot] ?? 0, slot);
     this.#forget(slot);
   }
 
@@ -167,7 +212,7 @@ export class Query {
       const slot = ring.slot(this.#expired);
       if (ring.has(this.#expired)) {
         if ((ring.times[slot] ?? 0) >= from) break;
-        if (((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0) this.#remove(this.#expired);
+        if (((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0) this.#leave(this.#expired, slot);
         const keptBit = (this.#bits[slot] ?? 0) & BIT_HISTOGRAM;
         this.#forget(slot);
         this.#bits[slot] = keptBit;
@@ -207,23 +252,112 @@ export class Query {
     const { ring } = this.store;
     const namespace = ring.namespaces[slot] ?? 0;
     if ((bits & BIT_FACET) !== 0) this.facets[namespace] = Math.max(0, (this.facets[namespace] ?? 0) - 1);
+    if ((bits & BIT_ALL) !== 0) this.all -= 1;
     if ((bits & BIT_ERROR) !== 0) this.errors -= 1;
     this.#bits[slot] = 0;
   }
 
   #pushLeft(seq: number): void {
+    if (this.length > 0 && this.#fold(seq, this.#results[this.#left] ?? 0)) return;
     if (this.#left === 0) this.#recentre();
     this.#left -= 1;
     this.#results[this.#left] = seq;
   }
 
   #insert(seq: number): void {
-    if (this.#right === this.#results.length || this.#left === 0) this.#recentre();
     const index = this.#left + this.lowerBound(seq);
     if (index < this.#right && this.#results[index] === seq) return;
+    if (index > this.#left && this.#fold(seq, this.#results[index - 1] ?? 0)) return;
+    // History is loaded backwards.
+    if (index < this.#right && this.#fold(seq, this.#results[index] ?? 0)) return;
+    this.#enter(seq);
+  }
+
+  /** Makes it a row of its own; whichever side is shorter makes room. */
+  #enter(seq: number): void {
+    if (this.#right === this.#results.length || this.#left === 0) this.#recentre();
+    const index = this.#left + this.lowerBound(seq);
+    if (index - this.#left < this.#right - index) {
+      this.#results.copyWithin(this.#left - 1, this.#left, index);
+      this.#left -= 1;
+      this.#results[index - 1] = seq;
+      return;
+    }
     this.#results.copyWithin(index + 1, index, this.#right);
     this.#results[index] = seq;
     this.#right += 1;
+  }
+
+  /** Puts a row into another one that shows the same, if that stands beside it and is not long ago. */
+  #fold(seq: number, head: number): boolean {
+    if (this.filter.raw || !this.store.sameRow(seq, head)) return false;
+    const { ring } = this.store;
+    const group = this.#groups.get(head) ?? { count: 0, first: head, last: head };
+    const at = ring.times[ring.slot(seq)] ?? 0;
+    const nearest = ring.times[ring.slot(seq < group.first ? group.first : group.last)] ?? 0;
+    if (Math.abs(at - nearest) > REPEAT_MS_MAX) return false;
+    group.count += 1;
+    group.first = Math.min(group.first, seq);
+    group.last = Math.max(group.last, seq);
+    this.#groups.set(head, group);
+    this.#heads[ring.slot(seq)] = head;
+    this.folded += 1;
+    return true;
+  }
+
+  /** A row that has its final look now (its call ended) may be the same as its neighbour. */
+  #settle(seq: number): void {
+    const index = this.#left + this.lowerBound(seq);
+    const before = index > this.#left ? (this.#results[index - 1] ?? 0) : 0;
+    if (this.#results[index] === seq && before > 0 && this.#fold(seq, before)) this.#remove(seq);
+  }
+
+  /** Takes an event out of the list, be it a row, within one, or the one that stands for others. */
+  #leave(seq: number, slot: number): void {
+    const head = this.#heads[slot] ?? 0;
+    const group = this.#groups.get(head || seq);
+    if (!group) return this.#remove(seq);
+    this.folded -= 1;
+    group.count -= 1;
+    this.#heads[slot] = 0;
+    if (head === 0) this.#promote(seq, group);
+    else if (group.count === 0) this.#groups.delete(head);
+    else if (group.first === seq) group.first = this.#nextMember(head, group, seq, 1);
+    else if (group.last === seq) group.last = this.#nextMember(head, group, seq, -1);
+  }
+
+  /** Another of the group stands for it from now on: its last, which is the last to be forgotten. */
+  #promote(old: number, group: Group): void {
+    const { ring } = this.store;
+    const members = this.#membersOf(old);
+    const head = members[members.length - 1] ?? 0;
+    this.#groups.delete(old);
+    this.#remove(old);
+    if (head === 0) return;
+    for (const member of members) this.#heads[ring.slot(member)] = member === head ? 0 : head;
+    this.#enter(head);
+    if (group.count > 0) this.#groups.set(head, { count: group.count, first: members[0] ?? head, last: head });
+  }
+
+  /** From a member that left, the next one in a direction; found in one step as long as the oldest is forgotten first. */
+  #nextMember(head: number, group: Group, from: number, by: 1 | -1): number {
+    for (let seq = from + by; seq >= group.first && seq <= group.last; seq += by) if (seq === head || this.#isMember(seq, head)) return seq;
+    return head;
+  }
+
+  /** Those that a row stands for, oldest first. */
+  #membersOf(head: number): number[] {
+    const group = this.#groups.get(head);
+    const members: number[] = [];
+    for (let seq = group?.first ?? 1; seq <= (group?.last ?? 0); seq += 1) if (seq !== head && this.#isMember(seq, head)) members.push(seq);
+    return members;
+  }
+
+  /** Also what the ring has left behind already, until its slot is given away. */
+  #isMember(seq: number, head: number): boolean {
+    const { ring } = this.store;
+    const slot = ring.slot(seq);
+    return ring.seqs[slot] === seq && this.#heads[slot] === head;
   }
 
   #remove(seq: number): void {

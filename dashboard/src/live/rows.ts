@@ -28,6 +28,8 @@ export interface EventRow {
   kind: string;
   /** Whole name of the tool; empty for events that are no call. */
   tool: string;
+  /** How often the same came in a row; its time is that of the last. */
+  times: number;
 }
 
 export interface DividerRow {
@@ -90,7 +92,9 @@ export function rowOf(store: EventStore, seq: number, raw: boolean): EventRow | 
   const tookMs = ring.duration(slot);
   const session = ring.sessions[slot] ?? 0;
   const agent = ring.agents[slot] ?? 0;
-  const { detail, extra } = detailOf(store.shown.get(seq), !raw && (flags & Flag.call) !== 0 && ring.has(peer) ? store.shown.get(peer) : '');
+  const joined = !raw && (flags & Flag.call) !== 0;
+  const said = detailOf(store.shown.get(seq), joined && ring.has(peer) ? store.shown.get(peer) : '');
+  const { detail, extra } = joined ? withNote(said, noteOf(store, ring.links[slot] ?? 0)) : said;
   return {
     type: 'event',
     seq,
@@ -111,7 +115,22 @@ export function rowOf(store: EventStore, seq: number, raw: boolean): EventRow | 
     event,
     kind,
     tool: kind.startsWith('tool_call.') ? tool : '',
+    times: 1,
   };
+}
+
+function noteOf(store: EventStore, seq: number): string {
+  return store.ring.has(seq) ? noteText(store.kindOf(seq), store.shown.get(seq)) : '';
+}
+
+/** What an event that follows from a call adds to the call's row: the tests' result without the command, which the row names. */
+export function noteText(kind: string, summary: string): string {
+  return kind === 'test.finished' ? summary.replace(/^[^:]*: /, '') : summary;
+}
+
+export function withNote(said: { detail: string; extra: string }, note: string): { detail: string; extra: string } {
+  if (note === '' || said.extra.includes(note) || said.detail.includes(note)) return said;
+  return { detail: said.detail, extra: said.extra === '' ? `· ${note}` : `${said.extra} · ${note}` };
 }
 
 /** A finished call says what was asked, then what its end adds to that. */

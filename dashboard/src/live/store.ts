@@ -1,6 +1,7 @@
 // The kept events of one data folder: columns, texts, raw JSON, and the joining of a call's two events to one row.
 import { isJsonObject } from '../contract/decode';
 import type { MonitorEvent, Session } from '../contract/types';
+import { FOLLOWING_KINDS, NOTE_KINDS } from './filter-language';
 import { Interner } from './interner';
 import { RawRing } from './raw-ring';
 import { Flag, Ring } from './ring';
@@ -16,9 +17,11 @@ const ERROR_LEVELS = new Set(['ERROR', 'CRITICAL', 'FATAL']);
 
 export interface Inserted {
   seq: number;
-  /** A row that changed because of it: the first event of the call that it ends. 0 for none. */
-  changed: number;
+  /** Rows that changed because of it: the first event of the call that it ends or follows from, and what has found its call now. */
+  changed: readonly number[];
 }
+
+const NOTHING: readonly number[] = [];
 
 export class EventStore {
   readonly ring: Ring;
@@ -37,6 +40,9 @@ export class EventStore {
   readonly #open = new Map<string, { seq: number; session: number }>();
   /** Ends that came before their start (pages are loaded backwards). */
   readonly #ends = new Map<string, number>();
+  /** First events of calls by tool use id, and what follows from calls that are not here (yet). */
+  readonly #calls = new Map<string, number>();
+  readonly #orphans = new Map<string, number[]>();
   readonly #needs = new Set<number>();
   /** Called for every slot before it is given to another event. */
   onEvict: (slot: number) => void = () => undefined;
@@ -101,6 +107,22 @@ export class EventStore {
     return this.#agents.name(id).split(AGENT_SEPARATOR)[1] ?? '';
   }
 
+  kindOf(seq: number): string {
+    return this.events.name(this.ring.events[this.ring.slot(seq)] ?? 0).split(' ')[0] ?? '';
+  }
+
+  /** Would two rows show the same, but for their time? Calls that run or wait are each their own. */
+  sameRow(a: number, b: number): boolean {
+    const { ring, shown } = this;
+    const [one, other] = [ring.slot(a), ring.slot(b)];
+    const flags = ring.flags[one] ?? 0;
+    if (flags !== ring.flags[other] || (flags & Flag.open) !== 0 || this.#needs.has(a) || this.#needs.has(b)) return false;
+    if (ring.sessions[one] !== ring.sessions[other] || ring.agents[one] !== ring.agents[other] || ring.events[one] !== ring.events[other] || ring.tools[one] !== ring.tools[other]) return false;
+    if (shown.get(a) !== shown.get(b)) return false;
+    const [end, otherEnd] = [ring.peers[one] ?? 0, ring.peers[other] ?? 0];
+    return ring.has(end) === ring.has(otherEnd) && (!ring.has(end) || shown.get(end) === shown.get(otherEnd));
+  }
+
   projectOf(session: number): string {
     return this.#projects[session] ?? '';
   }
@@ -133,31 +155,67 @@ export class EventStore {
     return changed;
   }
 
-  /** Joins the two events of a call; returns the first event's number when the second came just now, else 0. */
-  #join(event: MonitorEvent, slot: number, session: number): number {
+  /** Joins the events of a call; returns the rows that look different now. */
+  #join(event: MonitorEvent, slot: number, session: number): readonly number[] {
     const { ring } = this;
-    if (event.toolUseId === '') return 0;
-    if (event.kind === 'tool_call.started') {
-      const end = this.#ends.get(event.toolUseId);
-      if (end === undefined || !ring.has(end)) {
-        this.#rememberOpen(event.toolUseId, event.seq, session);
-        return 0;
-      }
-      this.#ends.delete(event.toolUseId);
-      this.#marry(event.seq, slot, end, ring.slot(end));
-      return end;
-    }
-    if (event.kind !== 'tool_call.finished' && event.kind !== 'tool_call.failed') return 0;
+    if (event.toolUseId === '') return NOTHING;
+    if (event.kind === 'tool_call.started') return this.#begin(event, slot, session);
+    if (FOLLOWING_KINDS.has(event.kind)) return this.#follow(event, slot);
+    if (event.kind !== 'tool_call.finished' && event.kind !== 'tool_call.failed') return NOTHING;
     if (event.durationMs !== undefined) this.toolTimes.add(this.tools.id(event.toolName), event.durationMs);
     const start = this.#open.get(event.toolUseId);
     if (start === undefined || !ring.has(start.seq)) {
       this.#ends.set(event.toolUseId, event.seq);
       if (this.#ends.size > OPEN_CALLS_MAX) deleteOldest(this.#ends);
-      return 0;
+      return NOTHING;
     }
     this.#open.delete(event.toolUseId);
     this.#marry(start.seq, ring.slot(start.seq), event.seq, slot);
-    return start.seq;
+    return [start.seq];
+  }
+
+  #begin(event: MonitorEvent, slot: number, session: number): readonly number[] {
+    const { ring } = this;
+    this.#calls.set(event.toolUseId, event.seq);
+    if (this.#calls.size > OPEN_CALLS_MAX) deleteOldest(this.#calls);
+    const changed: number[] = [];
+    for (const seq of this.#orphans.get(event.toolUseId) ?? []) if (ring.has(seq)) changed.push(...this.#link(event.seq, seq));
+    this.#orphans.delete(event.toolUseId);
+    const end = this.#ends.get(event.toolUseId);
+    if (end === undefined || !ring.has(end)) {
+      this.#rememberOpen(event.toolUseId, event.seq, session);
+      return changed;
+    }
+    this.#ends.delete(event.toolUseId);
+    this.#marry(event.seq, slot, end, ring.slot(end));
+    return [...changed, end];
+  }
+
+  #follow(event: MonitorEvent, slot: number): readonly number[] {
+    const call = this.#calls.get(event.toolUseId);
+    if (call !== undefined && this.ring.has(call)) {
+      this.#link(call, event.seq);
+      return (this.ring.links[this.ring.slot(call)] ?? 0) === (this.ring.seqs[slot] ?? 0) ? [call] : NOTHING;
+    }
+    const waiting = this.#orphans.get(event.toolUseId);
+    if (waiting) waiting.push(event.seq);
+    else this.#orphans.set(event.toolUseId, [event.seq]);
+    if (this.#orphans.size > OPEN_CALLS_MAX) deleteOldest(this.#orphans);
+    return NOTHING;
+  }
+
+  /** One row stands for the call and for what follows from it. */
+  #link(call: number, follower: number): readonly number[] {
+    const { ring } = this;
+    const slot = ring.slot(follower);
+    ring.flags[slot] = (ring.flags[slot] ?? 0) | Flag.follows;
+    ring.links[slot] = call;
+    const [kind = ''] = this.events.name(ring.events[slot] ?? 0).split(' ');
+    if (NOTE_KINDS.has(kind)) {
+      ring.links[ring.slot(call)] = follower;
+      this.#search.append(call, ` ${this.shown.get(follower).toLowerCase()}`);
+    }
+    return [follower];
   }
 
   #rememberOpen(toolUseId: string, seq: number, session: number): void {

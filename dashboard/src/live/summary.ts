@@ -6,7 +6,7 @@ import { Tapes } from './tapes';
 const BINS = 180;
 const MINUTE = 60_000;
 /** The histogram's ranges; the smallest that holds what is kept is drawn. */
-const SPANS = [15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 6 * 60 * MINUTE, 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE, 90 * 24 * 60 * MINUTE];
+const SPANS = [2 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 6 * 60 * MINUTE, 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE, 90 * 24 * 60 * MINUTE];
 const TYPES_MAX = 60;
 const HOUR = 3_600_000;
 
@@ -37,7 +37,9 @@ export function summarize(engine: Engine, searching: boolean): Summary {
   const loading = sync.holes.filter((hole) => !hole.lost);
   return {
     type: 'summary',
-    matches: query.length,
+    matches: query.length + query.folded,
+    rows: query.length,
+    all: query.all,
     matchErrors: query.errors,
     searching,
     history: historyState(engine),

@@ -1,4 +1,5 @@
 // What a person chose for this browser; kept where the browser allows it, else as long as the tab lives.
+import { columnsFrom } from '../ui/columns';
 import type { TimeMode } from '../ui/format';
 
 export type Density = 'compact' | 'normal' | 'roomy';
@@ -14,6 +15,8 @@ class Settings {
   /** Notifications for sessions that need a person. */
   notify = $state(load('notify') === 'on');
   singleKeys = $state(load('single-keys') !== 'off');
+  /** Columns of the list, in their order. */
+  columns = $state.raw<readonly string[]>(columnsFrom(load('columns')));
 
   constructor() {
     document.documentElement.dataset['density'] = this.density;
@@ -38,6 +41,11 @@ class Settings {
   setNotify(on: boolean): void {
     this.notify = on;
     store('notify', on ? 'on' : 'off');
+  }
+
+  setColumns(columns: readonly string[]): void {
+    this.columns = columnsFrom(columns.join());
+    store('columns', this.columns.join());
   }
 
   setSingleKeys(on: boolean): void {

@@ -20,7 +20,9 @@ export class RowElement {
   readonly #clock = document.createElement('b');
   readonly #millis = document.createTextNode('');
   readonly #project = cell('p');
+  readonly #session = cell('s');
   readonly #agent = cell('a');
+  readonly #event = cell('e');
   readonly #what = cell('k');
   readonly #detail = cell('m');
   readonly #took = cell('d');
@@ -41,7 +43,7 @@ export class RowElement {
     this.#divider.append(this.#dividerText, this.#progress);
     parent.append(this.#root);
     this.#root.setAttribute('role', 'row');
-    this.#root.append(this.#time, this.#project, this.#agent, this.#what, this.#detail, this.#took, this.#divider);
+    this.#root.append(this.#time, this.#project, this.#session, this.#agent, this.#event, this.#what, this.#detail, this.#took, this.#divider);
   }
 
   hide(): void {
@@ -85,7 +87,9 @@ export class RowElement {
     const rest = look.timeMode === 'relative' || look.timeMode === 'session' ? '' : `.${millis(row.time)}`;
     if (this.#millis.data !== rest) this.#millis.data = rest;
     write(this.#project, row.project);
+    write(this.#session, row.sessionId.slice(0, 8));
     write(this.#agent, row.agent);
+    write(this.#event, `${row.namespace} ${row.event}`);
     write(this.#what, row.what);
     this.#what.className = `k k-${row.tone}`;
     this.#writeDetail(row, look.highlights);
@@ -99,7 +103,8 @@ export class RowElement {
     const word = row.state === 'denied' ? 'denied · ' : row.state === 'interrupted' ? 'interrupted · ' : '';
     const extra = row.extra === '' ? [] : [quiet(row.detail === '' ? row.extra : row.state === 'error' ? ` · ${row.extra}` : ` ${row.extra}`, highlights)];
     const parts = marked(word + row.detail, highlights);
-    this.#detail.replaceChildren(...parts, ...extra);
+    const times = row.times > 1 ? [repeats(row.times)] : [];
+    this.#detail.replaceChildren(...times, ...parts, ...extra);
     this.#detail.title = '';
   }
 
@@ -128,6 +133,14 @@ function cell(name: string): HTMLSpanElement {
 
 function write(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
+}
+
+function repeats(times: number): HTMLElement {
+  const element = document.createElement('b');
+  element.className = 'times';
+  element.textContent = `×${times} `;
+  element.title = `${times} times in a row; the time is that of the last`;
+  return element;
 }
 
 function quiet(text: string, highlights: readonly string[]): HTMLElement {
