@@ -198,7 +198,7 @@ test('a session that needs a person is told to one who looks elsewhere, once, an
   await until(async () => (await notes()).length > 0, 'a notification');
   console.log(`notified ${Date.now() - began} ms after the hook was sent`);
   await page.getByRole('link', { name: new RegExp(second) }).waitFor();
-  assert.deepEqual((await notes()).map((note) => note.replace(/^.*?: /, '')), [`Asks: Bash: ${second}`]);
+  assert.deepEqual((await notes()).map((note) => note.replace(/^.*?: /, '')), [`Asks: ${second}`]);
   await close();
 });
 

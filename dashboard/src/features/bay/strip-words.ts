@@ -9,7 +9,7 @@ export function stateWords(session: Session, now: number, short: boolean): strin
     case 'need':
       return `${short ? 'You' : 'Needs you'} ${timer(since)}`;
     case 'failing':
-      return 'Failing';
+      return `Failing${/^\d+×/.test(session.reason?.summary ?? '') ? ` ×${parseInt(session.reason?.summary ?? '', 10)}` : ''}`;
     case 'stuck':
       return `Stuck ${timer(since)}`;
     case 'working':
@@ -28,10 +28,10 @@ export function doing(session: Session): string {
   const call = session.openCalls[session.openCalls.length - 1];
   switch (session.state) {
     case 'need':
-      return reason === '' ? 'Waits for you' : session.reason?.kind.startsWith('elicitation') ? `Question: ${reason}` : `Asks: ${reason}`;
+      return reason === '' ? 'Waits for you' : isQuestion(session) ? `Question: ${reason}` : `Asks: ${reason.replace(/^Bash: /, '').replace(/^(\w+): /, '$1 ')}`;
     case 'failing':
     case 'stuck':
-      return reason;
+      return reason.replace(/^\d+× /, '');
     case 'working':
       if (call) return `${call.toolName} ${call.summary}`;
       if (agent) return `${agent.agentType}: ${agent.task}`;
@@ -40,6 +40,15 @@ export function doing(session: Session): string {
     case 'ended':
       return session.lastMessage === '' ? session.lastPrompt : `Turn ended. Last: ${session.lastMessage}`;
   }
+}
+
+function isQuestion(session: Session): boolean {
+  return session.reason?.kind === 'question' || (session.reason?.kind.startsWith('elicitation') ?? false);
+}
+
+/** What it waits for, in two words. */
+export function asks(session: Session): string {
+  return isQuestion(session) ? 'a question' : 'a permission';
 }
 
 export function resumeCommand(session: Session): string {

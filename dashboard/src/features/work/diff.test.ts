@@ -1,6 +1,6 @@
 // Proves how a change is laid out.
 import { expect, it } from 'vitest';
-import { linesOf, pairsOf } from './diff';
+import { hunkOf, linesOf, pairsOf } from './diff';
 
 const change = { callSeq: 1, created: false, whole: undefined, hunks: [{ oldStart: 10, newStart: 12, lines: [' a', '-let x = 1;', '-gone', '+let x = 22;', '+new', '+more', ' z', '\\ No newline at end of file'] }] };
 
@@ -22,4 +22,19 @@ it('puts removed and added lines beside each other', () => {
 
 it('shows a new file as added lines', () => {
   expect(linesOf({ callSeq: 1, hunks: [], created: true, whole: 'a\nb' }).map(({ kind, new: line, text }) => [kind, line, text])).toEqual([['add', 1, 'a'], ['add', 2, 'b']]);
+});
+
+it('compares two texts by their lines, and makes the one of the other', () => {
+  expect(hunkOf('a\nb\nc', 'a\nx\nb\nc')).toEqual([' a', '+x', ' b', ' c']);
+  expect([hunkOf('', 'a\nb'), hunkOf('a', ''), hunkOf('a', 'a')]).toEqual([['+a', '+b'], ['-a'], [' a']]);
+  let random = 5;
+  const next = (limit: number): number => (random = (random * 48_271) % 2_147_483_647) % limit;
+  for (let round = 0; round < 300; round += 1) {
+    const [before, after] = [0, 0].map(() => Array.from({ length: 1 + next(12) }, () => 'abc'.charAt(next(3))).join('\n'));
+    const lines = hunkOf(before ?? '', after ?? '');
+    const side = (sign: string): string => lines.filter((line) => !line.startsWith(sign)).map((line) => line.slice(1)).join('\n');
+    expect([side('+'), side('-')]).toEqual([before, after]);
+  }
+  const long = Array.from({ length: 3000 }, (_, index) => `line ${index}`);
+  expect(hunkOf(long.join('\n'), [...long].reverse().join('\n'))).toHaveLength(6000);
 });

@@ -74,3 +74,41 @@ export function pairsOf(lines: readonly Line[]): { left: Line | undefined; right
   }
   return pairs;
 }
+
+/** A table of this many cells is compared in a few milliseconds; longer texts are compared from their ends alone. */
+const CELLS_MAX = 400_000;
+
+/** What changes between two texts, as lines of a patch. */
+export function hunkOf(before: string, after: string): string[] {
+  const [a, b] = [before === '' ? [] : before.split('\n'), after === '' ? [] : after.split('\n')];
+  let head = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
+  let tail = 0;
+  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+  const [left, right] = [a.slice(head, a.length - tail), b.slice(head, b.length - tail)];
+  const middle = left.length * right.length > CELLS_MAX ? [...left.map((line) => `-${line}`), ...right.map((line) => `+${line}`)] : compared(left, right);
+  return [...a.slice(0, head).map((line) => ` ${line}`), ...middle, ...a.slice(a.length - tail).map((line) => ` ${line}`)];
+}
+
+/** By the longest common subsequence of lines. */
+function compared(a: readonly string[], b: readonly string[]): string[] {
+  const width = b.length + 1;
+  const lengths = new Uint32Array((a.length + 1) * width);
+  for (let row = a.length - 1; row >= 0; row -= 1) {
+    for (let column = b.length - 1; column >= 0; column -= 1) {
+      lengths[row * width + column] = a[row] === b[column] ? (lengths[(row + 1) * width + column + 1] ?? 0) + 1 : Math.max(lengths[(row + 1) * width + column] ?? 0, lengths[row * width + column + 1] ?? 0);
+    }
+  }
+  const lines: string[] = [];
+  let [row, column] = [0, 0];
+  while (row < a.length || column < b.length) {
+    const same = row < a.length && column < b.length && a[row] === b[column];
+    if (same) lines.push(` ${a[row] ?? ''}`);
+    const removes = !same && row < a.length && (column >= b.length || (lengths[(row + 1) * width + column] ?? 0) >= (lengths[row * width + column + 1] ?? 0));
+    if (removes) lines.push(`-${a[row] ?? ''}`);
+    else if (!same) lines.push(`+${b[column] ?? ''}`);
+    if (same || removes) row += 1;
+    if (same || !removes) column += 1;
+  }
+  return lines;
+}
