@@ -7,7 +7,7 @@ import { RawRing } from './raw-ring';
 import { Ring } from './ring';
 import { CHUNK_ROWS, TextChunks } from './text-chunks';
 
-const row = (seq: number) => ({ seq, time: seq * 10, namespace: 1, event: 2, session: 3, agent: 4, tool: 5, durationMs: undefined, flags: 0 });
+const row = (seq: number) => ({ seq, time: seq * 10, namespace: 1, event: 2, session: 3, agent: 4, tool: 5, folder: 0, durationMs: undefined, flags: 0 });
 
 describe('Ring', () => {
   it('refuses a size that is no power of two', () => {

@@ -1,16 +1,25 @@
 // A filter made ready for scanning: one lookup table per column, then the text.
+import { decodeEvent, parseJson } from '../contract/decode';
 import { asksForAll, asksForNamespace, ECHO_KINDS, levelRank, QUIET_KINDS, type ColumnKey, type IsKey, type Term } from './filter-language';
+import { pathsOf } from './match-event';
 import { Flag } from './ring';
-import type { EventStore } from './store';
+import { baseName, type EventStore } from './store';
+import { beginsToken, lineHasWord, PART } from './tokens';
+
+type TextTerm = Extract<Term, { kind: 'text' }>;
+
+const NEED_KINDS = new Set(['permission.requested', 'elicitation.requested']);
 
 export class Filter {
   readonly raw: boolean;
   /** Lower-cased; the longest is searched, the others are checked on its hits. */
   readonly texts: readonly string[];
   readonly hasText: boolean;
-  readonly #texts: readonly { text: string; negated: boolean }[];
+  readonly #texts: readonly TextTerm[];
+  /** By text: the names in which it stands. */
+  readonly #names = new Map<string, NameTables>();
   readonly #patterns: readonly { pattern: RegExp; negated: boolean }[];
-  readonly #tables: readonly { column: ColumnKey; table: Table }[];
+  readonly #tables: readonly { column: ColumnKey; table: Table; ofSession: Table | undefined }[];
   readonly #namespaceTables: readonly Table[];
   readonly #is: readonly { value: IsKey; negated: boolean }[];
   readonly #took: readonly { above: boolean; ms: number; negated: boolean }[];
@@ -24,11 +33,14 @@ export class Filter {
 
   /** `hiddenTo`: events up to this sequence number were cleared from the view. */
   constructor(private readonly store: EventStore, terms: readonly Term[], readonly hiddenTo: number = 0) {
-    const columns = terms.flatMap((term) => (term.kind === 'column' ? [{ column: term.key, table: this.#table(term.key, term.values, term.negated) }] : []));
+    const columns = terms.flatMap((term) => (term.kind === 'column' ? [{ column: term.key, table: this.#table(term.key, term.values, term.negated), ofSession: term.key === 'project' ? this.#ofSession(term.values, term.negated) : undefined }] : []));
     this.#tables = columns.filter(({ column }) => column !== 'ns');
     this.#namespaceTables = columns.filter(({ column }) => column === 'ns').map(({ table }) => table);
     this.#texts = terms.flatMap((term) => (term.kind === 'text' ? [term] : []));
-    this.texts = this.#texts.filter(({ negated }) => !negated).map(({ text }) => text).sort((a, b) => b.length - a.length);
+    for (const term of this.#texts) if (term.style !== 'path') this.#names.set(keyOf(term), new NameTables(store, term));
+    // A word that stands in a name, as a session's id, is in no line: then every row has to be looked at.
+    const searched = this.#texts.filter((term) => !term.negated && !term.text.includes(',') && this.#names.get(keyOf(term))?.any() !== true);
+    this.texts = searched.map(({ text }) => text).sort((a, b) => b.length - a.length);
     this.#patterns = terms.flatMap((term) => (term.kind === 'regex' ? [{ pattern: new RegExp(term.source, 'i'), negated: term.negated }] : []));
     this.hasText = this.#texts.length + this.#patterns.length > 0;
     this.#is = terms.flatMap((term) => (term.kind === 'is' ? [term] : []));
@@ -83,7 +95,7 @@ export class Filter {
     if (this.#echoes?.test(ring.events[slot] ?? 0)) return false;
     // Beside its call in one namespace it is never a row.
     if (this.#quiet && (flags & Flag.follows) !== 0 && ring.namespaces[slot] === ring.namespaces[ring.slot(ring.links[slot] ?? 0)]) return false;
-    for (const { column, table } of this.#tables) if (!this.#columnMatches(column, table, slot)) return false;
+    for (const { column, table, ofSession } of this.#tables) if (!this.#columnMatches(column, table, ofSession, slot)) return false;
     for (const { value, negated } of this.#is) if (this.#isState(value, seq, flags) === negated) return false;
     for (const { above, ms, negated } of this.#took) {
       const duration = ring.duration(slot);
@@ -96,13 +108,41 @@ export class Filter {
 
   textMatches(seq: number): boolean {
     if (!this.hasText) return true;
-    const line = this.store.searchText(seq);
-    for (const { text, negated } of this.#texts) if (line.includes(text) === negated) return false;
+    const slot = this.store.ring.slot(seq);
+    let known: string | undefined;
+    const text = (): string => (known ??= this.store.searchText(seq));
+    for (const term of this.#texts) if ((this.#names.get(keyOf(term))?.test(slot) || this.#lineHolds(term, text, seq)) === term.negated) return false;
+    if (this.#patterns.length === 0) return true;
+    const line = [text(), ...namesOf(this.store, slot)].join(PART);
     for (const { pattern, negated } of this.#patterns) if (pattern.test(line) === negated) return false;
     return true;
   }
 
-  #columnMatches(column: ColumnKey, table: Table, slot: number): boolean {
+  #lineHolds({ text, style }: TextTerm, line: () => string, seq: number): boolean {
+    switch (style) {
+      case 'word':
+        return lineHasWord(line(), text);
+      case 'phrase':
+        return line().includes(text);
+      case 'path':
+        return text.split(',').some((path) => path !== '' && line().includes(path)) && this.#isPath(text, seq);
+    }
+  }
+
+  /** A path may stand in any text; which are those of files, only the event knows. */
+  #isPath(paths: string, seq: number): boolean {
+    const peer = this.raw ? 0 : (this.store.ring.peers[this.store.ring.slot(seq)] ?? 0);
+    return [seq, peer].some((at) => {
+      const json = at > 0 ? this.store.raw.get(at) : undefined;
+      const event = json === undefined ? undefined : decodeEvent(parseJson(json));
+      // What is not kept any more may be one: the server decides then.
+      if (!event) return at === seq;
+      const own = pathsOf(event);
+      return paths.split(',').some((path) => path !== '' && own.includes(path));
+    });
+  }
+
+  #columnMatches(column: ColumnKey, table: Table, ofSession: Table | undefined, slot: number): boolean {
     const { ring } = this.store;
     switch (column) {
       case 'type': {
@@ -115,8 +155,10 @@ export class Filter {
       case 'agent':
         return table.test(ring.agents[slot] ?? 0);
       case 'session':
-      case 'project':
         return table.test(ring.sessions[slot] ?? 0);
+      case 'project':
+        // What telemetry tells names a session and no folder; the column shows its session's project.
+        return ofSession && (ring.folders[slot] ?? 0) === 0 ? ofSession.test(ring.sessions[slot] ?? 0) : table.test(ring.folders[slot] ?? 0);
       case 'ns':
         return table.test(ring.namespaces[slot] ?? 0);
     }
@@ -138,7 +180,7 @@ export class Filter {
       case 'denied':
         return (flags & Flag.denied) !== 0;
       case 'need':
-        return this.store.needs(seq);
+        return NEED_KINDS.has(this.store.kindOf(seq));
     }
   }
 
@@ -146,21 +188,65 @@ export class Filter {
     const { store } = this;
     const matches = values.map(matcher);
     const any = (name: string): boolean => matches.some((match) => match(name.toLowerCase()));
-    const prefixed = (name: string): boolean => values.some((value) => name.toLowerCase().startsWith(value));
+    const prefixed = (name: string): boolean => values.some((value) => name.toLowerCase().startsWith(value.replace(/\*+$/, '')));
     switch (key) {
       case 'ns':
         return new Table((id) => any(store.namespaces.name(id).slice(1)) || any(store.namespaces.name(id)), negated);
       case 'type':
         return new Table((id) => typeMatches(store.events.name(id).toLowerCase(), values), negated);
       case 'tool':
-        return new Table((id) => any(store.tools.name(id)), negated);
+        return new Table((id) => id > 0 && any(store.tools.name(id)), negated);
       case 'agent':
         return new Table((id) => any(store.agentType(id)) || any(store.agentId(id)), negated);
       case 'session':
-        return new Table((id) => prefixed(store.sessions.name(id)), negated);
+        return new Table((id) => id > 0 && prefixed(store.sessions.name(id)), negated);
       case 'project':
-        return new Table((id) => any(store.projectOf(id)), negated);
+        return new Table((id) => id > 0 && any(baseName(store.folders.name(id))), negated);
     }
+  }
+
+  #ofSession(values: readonly string[], negated: boolean): Table {
+    const matches = values.map(matcher);
+    return new Table((id) => id > 0 && matches.some((match) => match(this.store.projectOf(id).toLowerCase())), negated);
+  }
+}
+
+function keyOf({ style, text }: TextTerm): string {
+  return `${style} ${text}`;
+}
+
+/** The names of an event, which are numbers in columns and in no line. */
+function namesOf(store: EventStore, slot: number): string[] {
+  const { ring } = store;
+  const agent = ring.agents[slot] ?? 0;
+  return [store.events.name(ring.events[slot] ?? 0).split(' ')[0] ?? '', store.sessions.name(ring.sessions[slot] ?? 0), store.agentId(agent), store.agentTypeOf(agent), store.folders.name(ring.folders[slot] ?? 0)];
+}
+
+/** In which names a text stands, by column. */
+class NameTables {
+  readonly #events: Table;
+  readonly #sessions: Table;
+  readonly #agents: Table;
+  readonly #folders: Table;
+
+  constructor(private readonly store: EventStore, { text, style }: TextTerm) {
+    const holds = (name: string): boolean => name !== '' && (style === 'word' ? beginsToken(name, text) : name.toLowerCase().includes(text));
+    this.#events = new Table((id) => holds(store.events.name(id).split(' ')[0] ?? ''), false);
+    this.#sessions = new Table((id) => holds(store.sessions.name(id)), false);
+    this.#agents = new Table((id) => holds(store.agentTypeOf(id)) || holds(store.agentId(id)), false);
+    this.#folders = new Table((id) => holds(store.folders.name(id)), false);
+  }
+
+  test(slot: number): boolean {
+    const { ring } = this.store;
+    return this.#events.test(ring.events[slot] ?? 0) || this.#sessions.test(ring.sessions[slot] ?? 0) || this.#agents.test(ring.agents[slot] ?? 0) || this.#folders.test(ring.folders[slot] ?? 0);
+  }
+
+  /** Does it stand in any name that is known? */
+  any(): boolean {
+    const { store } = this;
+    const some = (table: Table, size: number): boolean => Array.from({ length: size }, (_, id) => id).some((id) => table.test(id));
+    return some(this.#events, store.events.size) || some(this.#sessions, store.sessions.size) || some(this.#agents, store.agentCount) || some(this.#folders, store.folders.size);
   }
 }
 

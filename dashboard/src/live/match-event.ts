@@ -3,6 +3,7 @@ import { isJsonObject } from '../contract/decode';
 import type { Json, JsonObject, MonitorEvent } from '../contract/types';
 import { asksForAll, asksForNamespace, ECHO_KINDS, levelRank, QUIET_KINDS, type Term, type TextStyle } from './filter-language';
 import { baseName, isError } from './store';
+import { beginsToken } from './tokens';
 
 const PATH_KEYS = ['file', 'file_path', 'path'];
 const NAME_KEYS = ['summary', 'kind', 'event', 'session_id', 'agent_id', 'agent_type', 'tool_name', 'tool_use_id', 'cwd'];
@@ -48,28 +49,6 @@ function holds(event: MonitorEvent, text: () => string, wanted: string, style: T
   return style === 'phrase' ? text().toLowerCase().includes(wanted) : beginsToken(text(), wanted);
 }
 
-/** Tokens begin after anything that is no letter or digit, and inside `camelCase` at each capital. */
-function beginsToken(text: string, word: string): boolean {
-  const folded = text.toLowerCase();
-  // Folding keeps places for all but a few letters; where it does not, capitals inside words are not seen.
-  const aligned = folded.length === text.length;
-  const startsOdd = !isLetterOrDigit(word);
-  for (let at = folded.indexOf(word); at >= 0; at = folded.indexOf(word, at + 1)) {
-    const before = at === 0 ? '' : lastLetter(folded.slice(Math.max(0, at - 2), at));
-    if (startsOdd || before === '' || !isLetterOrDigit(before)) return true;
-    if (aligned && /^\p{Uppercase}/u.test(text.slice(at, at + 2)) && /^\p{Lowercase}/u.test(lastLetter(text.slice(Math.max(0, at - 2), at)))) return true;
-  }
-  return false;
-}
-
-function isLetterOrDigit(text: string): boolean {
-  return /^[\p{Alphabetic}\p{Number}]/u.test(text);
-}
-
-function lastLetter(text: string): string {
-  return Array.from(text).at(-1) ?? '';
-}
-
 /** Everything a word can be found in: the summary, the names, and every string and number of the payload. */
 function textOf(event: MonitorEvent): string {
   const wire: JsonObject = isJsonObject(event.wire) ? event.wire : {};
@@ -90,7 +69,8 @@ function collect(value: Json | undefined, parts: string[]): void {
   else if (isJsonObject(value)) for (const entry of Object.values(value)) collect(entry, parts);
 }
 
-function pathsOf(event: MonitorEvent): string {
+/** The paths an event names as its own, folded. */
+export function pathsOf(event: MonitorEvent): string {
   const data = isJsonObject(event.data) ? event.data : {};
   const input = isJsonObject(data['tool_input']) ? data['tool_input'] : {};
   const parts: string[] = [];

@@ -6,13 +6,14 @@ const WORDS_CHARS_MAX = 360;
 const VALUE_CHARS_MAX = 160;
 const DEPTH_MAX = 6;
 
-export function searchWords(data: Json): string {
+/** Strings and numbers, each a part of its own. */
+export function searchWords(data: Json): string[] {
   const words: string[] = [];
   let room = WORDS_CHARS_MAX;
   const walk = (value: Json, depth: number): void => {
     if (room <= 0 || depth > DEPTH_MAX || value === null) return;
-    if (typeof value === 'string') {
-      const word = value.length > VALUE_CHARS_MAX ? value.slice(0, VALUE_CHARS_MAX) : value;
+    if (typeof value === 'string' || typeof value === 'number') {
+      const word = String(value).slice(0, Math.min(VALUE_CHARS_MAX, room));
       words.push(word);
       room -= word.length + 1;
     } else if (Array.isArray(value)) {
@@ -23,5 +24,5 @@ export function searchWords(data: Json): string {
   };
   walk(data, 0);
   // eslint-disable-next-line no-control-regex
-  return words.join(' ').slice(0, WORDS_CHARS_MAX).replace(/[\u0000-\u001f]+/g, ' ');
+  return words.map((word) => word.replace(/[\u0000-\u001f]+/g, ' '));
 }

@@ -7,13 +7,14 @@ import { RawRing } from './raw-ring';
 import { Flag, Ring } from './ring';
 import { searchWords } from './search-words';
 import { TextChunks } from './text-chunks';
+import { PART, searchLine } from './tokens';
 import { ToolTimes } from './tool-times';
 
 const AGENT_SEPARATOR = '\u0001';
 /** Calls that never end would fill the map of open calls; the oldest go first. */
 const OPEN_CALLS_MAX = 20_000;
-const ERROR_KINDS = new Set(['tool_call.failed', 'turn.failed', 'system.error', 'hook.unreadable', 'spool.given_up']);
-const ERROR_LEVELS = new Set(['ERROR', 'CRITICAL', 'FATAL']);
+const ERROR_KINDS = new Set(['turn.failed', 'system.error', 'hook.unreadable']);
+const ERROR_LEVELS: readonly unknown[] = ['ERROR', 'CRITICAL'];
 
 export interface Inserted {
   seq: number;
@@ -33,6 +34,7 @@ export class EventStore {
   readonly events = new Interner(65_536);
   readonly sessions = new Interner(65_536);
   readonly #agents = new Interner(65_536);
+  readonly folders = new Interner(65_536);
   readonly tools = new Interner(65_536);
   readonly toolTimes = new ToolTimes();
   readonly #projects: string[] = [];
@@ -70,11 +72,12 @@ export class EventStore {
       session,
       agent: this.#agents.id(`${event.agentType}${AGENT_SEPARATOR}${event.agentId}`),
       tool,
+      folder: this.folders.id(event.cwd),
       durationMs: event.durationMs,
       flags: flagsOf(event),
     });
     this.shown.set(event.seq, event.summary);
-    this.#search.set(event.seq, `${event.summary} ${event.event} ${event.toolName} ${event.agentType} ${searchWords(event.data)}`.toLowerCase());
+    this.#search.set(event.seq, searchLine([event.summary, event.event, event.toolName, event.toolUseId, ...searchWords(event.data)]));
     const json = toJson(event);
     if (json !== '') this.raw.put(event.seq, json);
     return { seq: event.seq, changed: this.#join(event, slot, session) };
@@ -101,6 +104,15 @@ export class EventStore {
   agentType(id: number): string {
     const [type = '', agentId = ''] = this.#agents.name(id).split(AGENT_SEPARATOR);
     return type || (agentId === '' ? 'main' : agentId);
+  }
+
+  /** As it was told: empty where no agent was named. */
+  agentTypeOf(id: number): string {
+    return this.#agents.name(id).split(AGENT_SEPARATOR)[0] ?? '';
+  }
+
+  get agentCount(): number {
+    return this.#agents.size;
   }
 
   agentId(id: number): string {
@@ -213,7 +225,7 @@ export class EventStore {
     const [kind = ''] = this.events.name(ring.events[slot] ?? 0).split(' ');
     if (NOTE_KINDS.has(kind)) {
       ring.links[ring.slot(call)] = follower;
-      this.#search.append(call, ` ${this.shown.get(follower).toLowerCase()}`);
+      this.#search.append(call, PART + searchLine([this.shown.get(follower)]));
     }
     return [follower];
   }
@@ -232,7 +244,7 @@ export class EventStore {
     ring.peers[startSlot] = end;
     ring.peers[endSlot] = start;
     ring.setDuration(startSlot, ring.duration(endSlot) ?? Math.max(0, (ring.times[endSlot] ?? 0) - (ring.times[startSlot] ?? 0)));
-    this.#search.append(start, ` ${this.#search.get(end)}`);
+    this.#search.append(start, PART + this.#search.get(end));
   }
 }
 
@@ -246,11 +258,10 @@ function flagsOf(event: MonitorEvent): number {
   return flags;
 }
 
-/** Did something go wrong? A denied or interrupted call did what a person wanted. */
+/** Did something go wrong, as the server says it? A denied or interrupted call did what a person wanted. */
 export function isError(event: MonitorEvent): boolean {
-  if (event.outcome !== '') return event.outcome === 'error';
-  if (ERROR_KINDS.has(event.kind)) return true;
-  return event.kind === 'log.message' && isJsonObject(event.data) && ERROR_LEVELS.has(String(event.data['level']).toUpperCase());
+  if (event.outcome === 'error' || ERROR_KINDS.has(event.kind)) return true;
+  return event.kind === 'log.message' && isJsonObject(event.data) && ERROR_LEVELS.includes(event.data['level']);
 }
 
 export function baseName(path: string): string {
