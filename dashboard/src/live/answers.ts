@@ -49,7 +49,7 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
     case 'todos':
       return loadTodos(engine);
     case 'session':
-      return reportSession(engine, ask.sessionId, ask.known);
+      return reportSession(engine, ask.sessionId, ask);
     case 'step': {
       const list = engine.list();
       const from = ask.seq === 0 ? list.length : list.indexOf(ask.seq);

@@ -141,7 +141,7 @@ export type Ask =
   | { what: 'change'; seq: number }
   | { what: 'todos' }
   /** `known`: the version the page has; the answer is nothing when that is still right. */
-  | { what: 'session'; sessionId: string; known: string }
+  | { what: 'session'; sessionId: string; known: string; spans: boolean; critical: boolean }
   | { what: 'step'; seq: number; by: number }
   | { what: 'export'; filter: string; timeZone: string }
   | { what: 'test' };

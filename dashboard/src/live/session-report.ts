@@ -1,10 +1,14 @@
 // One session in full, for its page: calls, waits, agents, plan, files, memory and requests; made only when its page asks.
 import { decodeEvent, decodeFileOperation, decodeTodos, isJsonObject, parseJson } from '../contract/decode';
 import type { ApiRequest, Json, MonitorEvent, Todo } from '../contract/types';
+import { emptyReport } from './empty-report';
 import type { Engine } from './engine';
 import { Flag } from './ring';
 import { shortTool, toneOf, wordOf, type Tone } from './rows';
+import { criticalPath, lanesOf, type Lane } from './lanes';
+import { spendingOf, type Spending } from './spent';
 import type { EventStore } from './store';
+import { silencesOf, type Silences } from './time-axis';
 
 export interface Span {
   seq: number;
@@ -79,7 +83,15 @@ export interface FileTouch {
 export interface SessionReport {
   /** Changes when anything below does. */
   version: string;
+  /** Only where each call by itself is asked for: a hundred thousand objects are slow to hand over. */
   spans: Span[];
+  lanes: Lane[];
+  silences: Silences;
+  spending: Spending;
+  /** Calls that delayed the end; empty unless asked for. */
+  path: Float64Array;
+  calls: number;
+  failed: number;
   marks: Mark[];
   waits: Wait[];
   agents: AgentLife[];
@@ -118,19 +130,36 @@ function eventOf(store: EventStore, seq: number): MonitorEvent | undefined {
   return event;
 }
 
-export function reportSession(engine: Engine, sessionId: string, known: string): SessionReport | undefined {
+export interface Wanted {
+  /** The version that the page has. */
+  known: string;
+  /** Calls as objects, too. */
+  spans: boolean;
+  critical: boolean;
+}
+
+export function reportSession(engine: Engine, sessionId: string, { known, spans, critical }: Wanted): SessionReport | undefined {
   const { store, sync, requests } = engine;
   const live = engine.sessions.get(sessionId);
-  const version = `${sessionId} ${live?.lastSeq ?? 0} ${live?.state ?? ''} ${sync.low} ${sync.holes.length} ${requests.changes} ${store.ring.count < store.ring.capacity ? 0 : store.ring.floor}`;
+  const version = `${sessionId} ${spans} ${critical} ${live?.lastSeq ?? 0} ${live?.state ?? ''} ${sync.low} ${sync.holes.length} ${requests.changes} ${store.ring.count < store.ring.capacity ? 0 : store.ring.floor}`;
   if (version === known) return undefined;
-  const report: SessionReport = {
-    version, spans: [], marks: [], waits: [], agents: [], todos: [], files: [], from: 0, events: 0, truncated: !sync.atBeginning,
-    requests: requests.list.filter((request) => request.sessionId === sessionId),
-  };
+  const report: SessionReport = { ...emptyReport(version), truncated: !sync.atBeginning, requests: requests.list.filter((request) => request.sessionId === sessionId) };
   const session = store.sessions.find(sessionId);
   if (session === undefined) return report;
   new Reader(store, session, report, live?.state === 'need' ? (live.reason?.seq ?? 0) : 0).read();
-  return report;
+  layOut(report, live?.state === 'ended' ? live.lastEventAt : Date.now() + (engine.link.skewMs ?? 0), critical);
+  return spans ? report : { ...report, spans: [] };
+}
+
+function layOut(report: SessionReport, now: number, critical: boolean): void {
+  const { spans, marks } = report;
+  report.lanes = lanesOf(spans, now);
+  report.silences = silencesOf([...spans.map((span) => ({ from: span.start, to: span.end || Infinity })), ...marks.map(({ time }) => ({ from: time, to: time }))]);
+  report.spending = spendingOf(report, now);
+  report.calls = spans.length;
+  report.failed = report.lanes.reduce((sum, lane) => sum + lane.failed, 0);
+  const began = marks.findLast((mark) => mark.kind === 'prompt.submitted')?.time ?? 0;
+  if (critical) report.path = Float64Array.from(criticalPath(report.lanes, report.agents, began, now));
 }
 
 class Reader {

@@ -1,7 +1,7 @@
 // Paints a lane whose calls are closer than pixels: each row becomes one line of an image, stretched to the height of a bar.
-import type { Lane } from './layout';
+import { PALETTE, type Lane } from '../../live/lanes';
 import { LABEL_PX, type Sheet } from './picture';
-import { PALETTE, type Shape } from './shapes';
+import type { Shape } from './shapes';
 
 /** From this many calls a pixel on, an image is cheaper than bars. */
 const CALLS_PER_PX = 1.5;
@@ -11,17 +11,18 @@ export function isDense(sheet: Sheet, calls: number): boolean {
 }
 
 /** One number a pixel for each row: a colour of the palette plus one, 0 where nothing is. No good call is painted over a failed one. */
-export function pixelsOf(lane: Lane, shape: Shape, first: number, last: number, width: number, from: number, scale: number, isLit: ((seq: number) => boolean) | undefined): Uint8Array[] {
-  const { starts, ends, colors } = shape;
+export function pixelsOf(lane: Lane, shape: Shape, first: number, last: number, width: number, from: number, scale: number, now: number, isLit: ((seq: number) => boolean) | undefined): Uint8Array[] {
+  const { starts, ends } = shape;
   const rows = Array.from({ length: lane.rowCount }, () => new Uint8Array(width));
-  for (let index = first; index < last; index += 1) {
+  const paint = (index: number): void => {
     const row = rows[lane.rows[index] ?? 0];
-    const to = Math.min(width - 1, Math.floor(((ends[index] ?? 0) - from) * scale));
-    if (!row || to < 0) continue;
-    const color = colors[index] ?? 0;
-    const painted = color + 1 + (isLit && !isLit(lane.spans[index]?.seq ?? 0) ? PALETTE.length : 0);
+    const to = Math.min(width - 1, Math.floor((Math.min(now, ends[index] ?? 0) - from) * scale));
+    if (!row || to < 0) return;
+    const painted = (lane.colors[index] ?? 0) + 1 + (isLit && !isLit(lane.seqs[index] ?? 0) ? PALETTE.length : 0);
     for (let x = Math.max(0, Math.floor(((starts[index] ?? 0) - from) * scale)); x <= to; x += 1) if (row[x] !== FAILED || painted === FAILED) row[x] = painted;
-  }
+  };
+  for (let index = first; index < last; index += 1) paint(index);
+  for (const index of lane.open) if (index < first) paint(index);
   return rows;
 }
 
@@ -43,7 +44,7 @@ export function drawDense(sheet: Sheet, lane: Lane, shape: Shape, first: number,
   const { picture, context } = sheet;
   const width = Math.max(1, Math.floor(sheet.width - LABEL_PX));
   const { path } = picture;
-  const rows = pixelsOf(lane, shape, first, last, width, picture.from, sheet.scale, path.size > 0 ? (seq) => path.has(seq) : undefined);
+  const rows = pixelsOf(lane, shape, first, last, width, picture.from, sheet.scale, picture.axis.shown(picture.now), path.size > 0 ? (seq) => path.has(seq) : undefined);
   const words = new Uint32Array(PALETTE.length * 2 + 1);
   PALETTE.forEach((name, index) => {
     words[index + 1] = rgba(sheet.color(name), 1);

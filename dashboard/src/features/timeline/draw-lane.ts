@@ -1,4 +1,5 @@
 // Paints an agent's lane: the model's answers as ticks, calls as bars, waits hatched, delegations as elbows.
+import { lastRunning, spanAt } from '../../live/lanes';
 import type { Span } from '../../live/session-report';
 import { drawDense, isDense } from './draw-dense';
 import { LABEL_PX, type Sheet } from './picture';
@@ -45,24 +46,25 @@ function drawCalls(sheet: Sheet, track: LaneTrack, shape: Shape): void {
   const painted = new Float64Array(lane.rowCount).fill(-Infinity);
   const later: number[] = [];
   context.font = '11px "AH Mono", monospace';
-  for (let index = first; index < last; index += 1) {
+  const one = (index: number): void => {
     const row = lane.rows[index] ?? 0;
-    const to = sheet.shownX(shape.ends[index] ?? 0);
+    const to = endX(sheet, shape, index);
     // A long call keeps everything after it within reach; what ended before the view is still not seen.
-    if (to < LABEL_PX) continue;
+    if (to < LABEL_PX) return;
     const from = sheet.shownX(shape.starts[index] ?? 0);
-    const span = lane.spans[index];
-    if (!span) continue;
-    if (span.error || span.seq === picture.selected) later.push(index);
-    if (to <= (painted[row] ?? 0) + 0.6 && to - from < 1.5) continue;
+    if (lane.colors[index] === 0 || lane.seqs[index] === picture.selected) later.push(index);
+    if (to <= (painted[row] ?? 0) + 0.6 && to - from < 1.5) return;
     painted[row] = Math.max(to, from + 1.5);
-    paint(sheet, span, from, to, track.spansTop + row * ROW_PX);
-  }
+    const span = spanAt(lane, index);
+    if (span) paint(sheet, span, from, to, track.spansTop + row * ROW_PX);
+  };
+  for (const index of lane.open) if (index < first) one(index);
+  for (let index = first; index < last; index += 1) one(index);
   let lastFailed = -Infinity;
   for (const index of later) {
-    const span = lane.spans[index];
+    const span = spanAt(lane, index);
     const from = sheet.shownX(shape.starts[index] ?? 0);
-    const to = sheet.shownX(shape.ends[index] ?? 0);
+    const to = endX(sheet, shape, index);
     if (!span || (to <= lastFailed + 0.6 && span.seq !== picture.selected)) continue;
     lastFailed = to;
     frame(sheet, span, from, to, track.spansTop + (lane.rows[index] ?? 0) * ROW_PX);
@@ -71,9 +73,15 @@ function drawCalls(sheet: Sheet, track: LaneTrack, shape: Shape): void {
 
 function frameSelected(sheet: Sheet, track: LaneTrack, shape: Shape): void {
   if (sheet.picture.selected === 0) return;
-  const index = track.lane.spans.findIndex((span) => span.seq === sheet.picture.selected);
-  const span = track.lane.spans[index];
-  if (span) frame(sheet, span, sheet.shownX(shape.starts[index] ?? 0), sheet.shownX(shape.ends[index] ?? 0), track.spansTop + (track.lane.rows[index] ?? 0) * ROW_PX);
+  const index = track.lane.seqs.indexOf(sheet.picture.selected);
+  const span = spanAt(track.lane, index);
+  if (span) frame(sheet, span, sheet.shownX(shape.starts[index] ?? 0), endX(sheet, shape, index), track.spansTop + (track.lane.rows[index] ?? 0) * ROW_PX);
+}
+
+/** A call that runs reaches to now. */
+function endX(sheet: Sheet, shape: Shape, index: number): number {
+  const end = shape.ends[index] ?? 0;
+  return end === Infinity ? sheet.x(sheet.picture.now) : sheet.shownX(end);
 }
 
 function paint(sheet: Sheet, span: Span, from: number, to: number, y: number): void {
@@ -136,9 +144,9 @@ function drawWaits(sheet: Sheet, track: LaneTrack, shape: Shape): void {
     const from = sheet.x(wait.from);
     const to = Math.max(from + 3, sheet.x(wait.to || picture.now));
     if (to < 0 || from > sheet.width) continue;
-    const index = track.lane.spans.findLastIndex((span) => span.start <= wait.from + 50 && (span.end || picture.now) >= wait.from);
+    const index = lastRunning(track.lane, wait.from + 50, wait.from);
     const y = track.spansTop + (index >= 0 ? (track.lane.rows[index] ?? 0) : 0) * ROW_PX;
-    const until = wait.to === 0 && index >= 0 ? sheet.shownX(shape.ends[index] ?? 0) : to;
+    const until = wait.to === 0 && index >= 0 ? endX(sheet, shape, index) : to;
     sheet.fill('--need-bg');
     sheet.bar(from, y, Math.max(to, until) - from, BAR_PX);
     sheet.hatch(from, y, Math.max(to, until) - from, BAR_PX, '--need-edge');
@@ -158,11 +166,10 @@ export function drawElbows(sheet: Sheet): void {
   context.lineWidth = 1;
   for (const life of picture.report.agents) {
     const child = lanes.find((track) => track.lane.agentId === life.agentId);
-    const parent = lanes.find((track) => track.lane.spans.some((span) => span.seq === life.askedBy));
-    const index = parent?.lane.spans.findIndex((span) => span.seq === life.askedBy) ?? -1;
-    const span = parent?.lane.spans[index];
-    if (!child || !parent || !span) continue;
-    const x = Math.round(sheet.x(span.start)) + 2.5;
+    const parent = lanes.find((track) => track.lane.seqs.includes(life.askedBy));
+    if (!child || !parent) continue;
+    const index = parent.lane.seqs.indexOf(life.askedBy);
+    const x = Math.round(sheet.x(parent.lane.starts[index] ?? 0)) + 2.5;
     if (x < LABEL_PX || x > sheet.width) continue;
     context.beginPath();
     context.moveTo(x, parent.spansTop + (parent.lane.rows[index] ?? 0) * ROW_PX + BAR_PX);

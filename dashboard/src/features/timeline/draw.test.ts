@@ -1,17 +1,20 @@
 // Proves that a timeline of any length is painted in a bounded number of strokes, and that nothing important hides.
 import { expect, it } from 'vitest';
+import { emptyReport } from '../../live/empty-report';
+import { criticalPath, failures, lanesOf, neighbour, spanAt } from '../../live/lanes';
 import type { SessionReport, Span } from '../../live/session-report';
+import { spendingOf, spentAt, spentOf } from '../../live/spent';
+import { NO_SILENCES, TimeAxis } from '../../live/time-axis';
 import { pixelsOf } from './draw-dense';
 import { drawLane } from './draw-lane';
-import { criticalPath, lanesOf, TimeAxis } from './layout';
 import { LABEL_PX, Sheet, type Picture } from './picture';
 import { shapeOf, visible } from './shapes';
-import { spentOf } from './spent';
 import { planRows, tracksOf } from './tracks';
 
 const WIDTH = 1600;
 const span = (seq: number, start: number, end: number, more: Partial<Span> = {}): Span => ({ seq, start, end, lane: 'main', agentId: '', what: 'Bash', tone: 'shell', error: false, asks: false, label: 'x', ...more });
-const empty: SessionReport = { version: '', spans: [], marks: [], waits: [], agents: [], todos: [], files: [], requests: [], from: 0, events: 1, truncated: false };
+const empty: SessionReport = { ...emptyReport(''), events: 1 };
+const AXIS = new TimeAxis(NO_SILENCES, 0);
 
 /** A canvas that notes what is filled in which colour. */
 function painted(report: SessionReport, now: number, from = 0, to = now): { color: string; x: number; width: number }[] {
@@ -24,8 +27,8 @@ function painted(report: SessionReport, now: number, from = 0, to = now): { colo
     },
   });
   const lanes = lanesOf(report.spans, now);
-  const axis = new TimeAxis(report.spans, [], now, Infinity, 0);
-  const picture: Picture = { report, tracks: tracksOf(report, lanes, now), shapes: new Map(lanes.map((lane) => [lane.key, shapeOf(lane, axis, now)])), axis, from, to, now, selected: 0, path: new Set(), utc: true, running: false };
+  const axis = AXIS;
+  const picture: Picture = { report, tracks: tracksOf(report, lanes, now), shapes: new Map(lanes.map((lane) => [lane.key, shapeOf(lane, axis)])), axis, from, to, now, selected: 0, path: new Set(), utc: true, running: false };
   const sheet = new Sheet(context as unknown as CanvasRenderingContext2D, picture, WIDTH, 900, (name) => name);
   for (const track of picture.tracks) if (track.kind === 'lane') drawLane(sheet, track);
   return fills;
@@ -52,9 +55,10 @@ it('never lets a failed call hide behind good ones', () => {
 
 it('finds the calls between two times', () => {
   const lane = lanesOf([span(1, 0, 100), span(2, 10, 20), span(3, 30, 40), span(4, 50, 0)], 60)[0];
-  const shape = lane && shapeOf(lane, new TimeAxis([], [], 60, Infinity, 0), 60);
+  const shape = lane && shapeOf(lane, AXIS);
   expect(shape && visible(shape, 25, 45)).toEqual({ first: 0, last: 3 });
   expect(shape && visible(shape, 101, 200)).toEqual({ first: 4, last: 4 });
+  expect(lane?.open).toEqual([3]);
 });
 
 it('follows the calls that delayed the end, into the agents that were asked', () => {
@@ -75,7 +79,35 @@ it('stacks items of the plan that were worked on at once', () => {
 
 it('keeps failures on top where many calls share a pixel', () => {
   const [lane] = lanesOf([span(1, 0, 4), span(2, 4, 8, { error: true }), span(3, 8, 12), span(4, 30, 40)], 50);
-  const shape = lane && shapeOf(lane, new TimeAxis([], [], 50, Infinity, 0), 50);
-  const rows = lane && shape && pixelsOf(lane, shape, 0, 4, 6, 0, 0.1, undefined);
+  const shape = lane && shapeOf(lane, AXIS);
+  const rows = lane && shape && pixelsOf(lane, shape, 0, 4, 6, 0, 0.1, 50, undefined);
   expect(rows?.map((row) => [...row])).toEqual([[1, 3, 0, 3, 3, 0]]);
+});
+
+it('paints calls that run up to now, wherever the view begins', () => {
+  const spans = [span(1, 0, 0), ...Array.from({ length: 20 }, (_, index) => span(index + 2, index * 10, index * 10 + 5))];
+  const fills = painted({ ...empty, spans }, 1000, 900, 1000);
+  expect(fills.some(({ color, x, width }) => color === '--t-shell' && x < LABEL_PX && x + width >= WIDTH - 1)).toBe(true);
+});
+
+it('gives each call back as it was', () => {
+  const spans = [span(3, 5, 0, { label: 'ünïcode 👍', what: 'Read', tone: 'read' }), span(1, 0, 4, { error: true, label: '' }), span(2, 1, 3, { asks: true, tone: 'plain', what: 'AskUserQuestion', label: 'Which?' })];
+  const [lane] = lanesOf(spans, 10);
+  expect(lane && [0, 1, 2, 3].map((index) => spanAt(lane, index))).toEqual([spans[1], spans[2], spans[0], undefined]);
+  expect(failures(lane ? [lane] : [])).toEqual([1]);
+});
+
+it('steps through calls of all lanes by the time they began', () => {
+  const lanes = lanesOf([span(1, 0, 4), span(2, 10, 20), span(3, 5, 8, { agentId: 'a', lane: 'qa' }), span(4, 10, 12, { agentId: 'a', lane: 'qa' })], 30);
+  const order = (by: 1 | -1): number[] => {
+    const seqs: number[] = [];
+    for (let at = neighbour(lanes, 0, by); at; at = neighbour(lanes, at.seq, by)) seqs.push(at.seq);
+    return seqs;
+  };
+  expect([order(1), order(-1)]).toEqual([[1, 3, 2, 4], [4, 2, 3, 1]]);
+});
+
+it('lets what runs grow between two reports as it does', () => {
+  const report = { spans: [span(1, 0, 0), span(2, 10, 20, { tone: 'read' })], waits: [{ seq: 9, from: 60, to: 0, agentId: '', lane: 'main', label: '' }], requests: [] };
+  for (const now of [100, 5000]) expect(spentAt(spendingOf(report, 100), now)).toEqual(spentOf(report, now));
 });

@@ -1,4 +1,5 @@
 // What stands under the pointer.
+import { spanAt } from '../../live/lanes';
 import { clock, took } from '../../ui/format';
 import { shownMarks } from './draw';
 import { LABEL_PX, type Picture } from './picture';
@@ -40,9 +41,12 @@ export function hitTest(picture: Picture, width: number, x: number, y: number): 
       const shape = picture.shapes.get(track.lane.key);
       if (!shape) return undefined;
       const { first, last } = visible(shape, shown - slack, shown + slack);
-      for (let index = last - 1; index >= first; index -= 1) {
-        const span = track.lane.spans[index];
-        if (!span || track.lane.rows[index] !== row || (shape.ends[index] ?? 0) + slack < shown) continue;
+      const open = track.lane.open.filter((index) => index < first && (shape.starts[index] ?? 0) <= shown + slack);
+      for (let at = last - 1; at >= first - open.length; at -= 1) {
+        const index = at >= first ? at : (open[first - 1 - at] ?? -1);
+        if (track.lane.rows[index] !== row || (shape.ends[index] ?? 0) + slack < shown) continue;
+        const span = spanAt(track.lane, index);
+        if (!span) continue;
         return { seq: span.seq, x, y, text: `${span.what} ${span.label}, ${span.end === 0 ? `open ${took(picture.now - span.start)}` : took(span.end - span.start)}${span.error ? ', failed' : ''}` };
       }
       return undefined;

@@ -1,6 +1,6 @@
 // What the timeline's canvas shows, and how times become pixels.
 import type { SessionReport } from '../../live/session-report';
-import type { TimeAxis } from './layout';
+import type { TimeAxis } from '../../live/time-axis';
 import type { Shape } from './shapes';
 import type { Track } from './tracks';
 

@@ -5,7 +5,7 @@ import { contextOf } from '../../live/requests';
 import { shortModel } from '../../live/windows';
 import { baseName } from '../../ui/names';
 import { many, tokens, usd } from '../../ui/format';
-import type { Lane } from './layout';
+import type { Lane } from '../../live/lanes';
 
 export const AXIS_PX = 26;
 export const ROW_PX = 18;
@@ -83,7 +83,7 @@ function laneNote(report: SessionReport, lane: Lane, requests: readonly ApiReque
   const last = requests[requests.length - 1];
   const model = shortModel(last?.model ?? life?.model ?? '');
   const cost = requests.reduce((sum, request) => sum + (request.costUsd ?? 0), 0);
-  const spent = cost > 0 ? usd(cost) : life?.tokens !== undefined ? `${tokens(life.tokens)} tok` : many(lane.spans.length, 'call');
+  const spent = cost > 0 ? usd(cost) : life?.tokens !== undefined ? `${tokens(life.tokens)} tok` : many(lane.count, 'call');
   return [model, spent].filter((part) => part !== '').join(', ');
 }
 

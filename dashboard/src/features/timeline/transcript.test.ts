@@ -1,11 +1,12 @@
 // Proves that a session reads as a story.
 import { expect, it } from 'vitest';
+import { emptyReport } from '../../live/empty-report';
 import type { Mark, SessionReport, Span } from '../../live/session-report';
 import { outlineOf, transcriptOf } from './transcript';
 
 const span = (seq: number, start: number, more: Partial<Span> = {}): Span => ({ seq, start, end: start + 1, lane: 'main', agentId: '', what: 'Read', tone: 'read', error: false, asks: false, label: `call ${seq}`, ...more });
 const mark = (seq: number, time: number, kind: string, label: string): Mark => ({ seq, time, kind, what: '', label, agentId: '' });
-const report = (spans: Span[], marks: Mark[], more: Partial<SessionReport> = {}): SessionReport => ({ version: '', spans, marks, waits: [], agents: [], todos: [], files: [], requests: [], from: 0, events: 1, truncated: false, ...more });
+const report = (spans: Span[], marks: Mark[], more: Partial<SessionReport> = {}): SessionReport => ({ ...emptyReport(''), spans, marks, events: 1, ...more });
 const NOW = 10_000_000;
 
 it('puts what was done after the prompt that asked for it, and the answer behind', () => {

@@ -1,13 +1,11 @@
 // Where a session's time went: answers of models, calls by kind, and waiting for a person. What ran at once counts each.
-import type { SessionReport } from '../../live/session-report';
-import type { Tone } from '../../live/rows';
+import { HOLDERS } from './lanes';
+import type { Tone } from './rows';
+import type { SessionReport } from './session-report';
 
 export type Spent = Tone | 'model' | 'wait';
 
 export const SPENT_ORDER: readonly Spent[] = ['model', 'shell', 'edit', 'read', 'web', 'plain', 'wait'];
-
-/** Tools that only hold other calls: their time is counted there. */
-const HOLDERS = new Set(['Agent', 'Task']);
 
 export function spentOf(report: Pick<SessionReport, 'spans' | 'waits' | 'requests'>, now: number): { kind: Spent; ms: number }[] {
   const sums = new Map<Spent, number>();
@@ -25,4 +23,20 @@ export function spentOf(report: Pick<SessionReport, 'spans' | 'waits' | 'request
     const ms = sums.get(kind) ?? 0;
     return ms > 0 ? [{ kind, ms }] : [];
   });
+}
+
+/** What grows between two events does so evenly: `perMs` is by how much each kind does. */
+export interface Spending {
+  at: number;
+  parts: { kind: Spent; ms: number; perMs: number }[];
+}
+
+export function spendingOf(report: Pick<SessionReport, 'spans' | 'waits' | 'requests'>, now: number): Spending {
+  const STEP_MS = 1000;
+  const before = new Map(spentOf(report, now).map(({ kind, ms }) => [kind, ms]));
+  return { at: now, parts: spentOf(report, now + STEP_MS).map(({ kind, ms }) => ({ kind, ms: before.get(kind) ?? 0, perMs: (ms - (before.get(kind) ?? 0)) / STEP_MS })) };
+}
+
+export function spentAt({ at, parts }: Spending, now: number): { kind: Spent; ms: number }[] {
+  return parts.map(({ kind, ms, perMs }) => ({ kind, ms: ms + perMs * Math.max(0, now - at) })).filter(({ ms }) => ms > 0);
 }
