@@ -7,8 +7,10 @@
 pub(crate) mod edit;
 pub(crate) mod keys;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use event::prices::Price;
 use serde::Deserialize;
 use server::Network;
 
@@ -48,6 +50,10 @@ pub(crate) struct Monitoring {
     pub(crate) trusted_proxies: Vec<Proxy>,
     pub(crate) path_prefix: String,
     pub(crate) privacy: Privacy,
+    /// Whether transcripts are read.
+    pub(crate) transcripts: Option<bool>,
+    /// What tokens cost, by the beginnings of models' names.
+    pub(crate) prices: BTreeMap<String, Price>,
     pub(crate) store: StoreSettings,
     pub(crate) tls: Tls,
     pub(crate) admin: Option<Admin>,

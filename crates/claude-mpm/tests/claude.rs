@@ -172,6 +172,32 @@ fn every_hook_of_a_real_session_is_kept_in_order_paired_and_seen_live() {
     let sessions = monitor.get("/api/v1/sessions");
     assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "{sessions:#}");
     assert_eq!(sessions["sessions"][0]["state"], "ended");
+    let usage = support::eventually("the transcripts are read", || {
+        let usage = monitor.get("/api/v1/sessions")["sessions"][0]["usage"].clone();
+        Some(usage).filter(|usage| usage["api_requests"] == answers(&home))
+    });
+    assert_eq!((&usage["source"], &usage["cost_status"]), (&json!("transcript"), &json!("estimated")), "{usage:#}");
+}
+
+/// How many answers the scripted API gave that are in the client's own transcripts.
+fn answers(home: &Home) -> u64 {
+    let mut folders = vec![home.path().join(".claude/projects")];
+    let mut ids = std::collections::BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "jsonl") {
+                let text = fs::read_to_string(&path).unwrap();
+                let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+                let answers =
+                    lines.filter(|line| line["type"] == "assistant" && line["message"]["model"] != "<synthetic>");
+                ids.extend(answers.map(|line| line["message"]["id"].to_string()));
+            }
+        }
+    }
+    ids.len() as u64
 }
 
 #[test]

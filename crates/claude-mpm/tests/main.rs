@@ -36,3 +36,4 @@ mod stream;
 mod support;
 mod tail;
 mod tls;
+mod transcripts;

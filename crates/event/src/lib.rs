@@ -33,6 +33,8 @@ pub mod hook_input;
 #[cfg(feature = "words")]
 pub mod otlp;
 #[cfg(feature = "words")]
+pub mod prices;
+#[cfg(feature = "words")]
 pub mod redact;
 #[cfg(feature = "words")]
 pub mod session;
@@ -42,6 +44,8 @@ pub mod summary;
 pub mod todo;
 #[cfg(feature = "words")]
 pub mod tool_call;
+#[cfg(feature = "words")]
+pub mod transcript;
 #[cfg(feature = "words")]
 pub mod vocabulary;
 #[cfg(feature = "words")]

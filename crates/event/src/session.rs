@@ -8,10 +8,12 @@
 mod agents;
 mod attention;
 mod calls;
+pub mod context;
 mod counterparts;
 mod identities;
 mod implied;
 mod launch;
+pub mod spending;
 mod status;
 mod turn;
 pub mod usage;
@@ -62,8 +64,11 @@ pub struct Session {
     pub title: Option<String>,
     /// Where its transcript lies.
     pub transcript_path: Option<String>,
-    /// The model, when a hook told it.
+    /// The model, when a hook or an answer told it.
     pub model: Option<String>,
+    /// The branch its working directory is on, as its transcript told last.
+    #[serde(default)]
+    pub git_branch: Option<String>,
     /// The permission mode, as last told.
     pub permission_mode: Option<String>,
     /// `interactive`, `subprocess`, `exec` or `headless`, when known.
@@ -102,9 +107,12 @@ pub struct Session {
     ended_seq: u64,
     attention: Attention,
     activity: (i64, Vec<u32>),
-    /// What OTLP said of its tokens and cost.
+    /// What transcripts and OTLP said of its tokens and cost.
     #[serde(default)]
-    reported: usage::Reported,
+    reported: spending::Reported,
+    /// When its context was compacted last.
+    #[serde(default)]
+    compacted_at: Option<Time>,
     /// What OTLP and other doors told of the same things.
     #[serde(default)]
     counterparts: Counterparts,
@@ -126,6 +134,7 @@ impl Session {
             title: None,
             transcript_path: None,
             model: None,
+            git_branch: None,
             permission_mode: None,
             launch_method: None,
             launch: None,
@@ -145,7 +154,8 @@ impl Session {
             ended_seq: 0,
             attention: Attention::default(),
             activity: (first_heard.ms() / 60_000, vec![0; ACTIVITY_MINUTES]),
-            reported: usage::Reported::default(),
+            reported: spending::Reported::default(),
+            compacted_at: None,
             counterparts: Counterparts::default(),
             identities: Some(Identities::default()),
         }
@@ -195,6 +205,11 @@ impl Session {
         self.take_as(fact, seq, next, false)
     }
 
+    /// Takes another telling, `again`, of the event `known`. Returns whether it told the session anything.
+    pub fn take_again(&mut self, known: &Fact, again: &Fact) -> bool {
+        known.kind == Kind::ApiRequestFinished && self.request_told_again(known, again)
+    }
+
     fn take_as(&mut self, mut fact: Fact, seq: u64, next: u64, is_new: bool) -> Vec<Fact> {
         self.recognise(&mut fact);
         self.hear_of_launch(&mut fact);
@@ -203,7 +218,10 @@ impl Session {
         let mut implied = Vec::new();
         match fact.kind {
             Kind::SessionStarted => self.started(&mut fact, &mut implied),
-            Kind::SessionContinued => self.model_told(&fact, "model"),
+            Kind::SessionContinued => {
+                self.model_told(&fact, "model");
+                self.compacted(&fact);
+            }
             Kind::SessionEnded => self.session_ended(&mut fact, seq),
             Kind::ModelSwitched => self.model_told(&fact, "to_model"),
             Kind::PromptSubmitted => self.prompted(&fact, &mut implied),
@@ -215,6 +233,8 @@ impl Session {
             Kind::AgentStarted => self.agent_started(&mut fact, is_guess),
             Kind::AgentFinished => self.agent_finished(&mut fact, &mut implied),
             Kind::TurnFinished | Kind::TurnFailed if fact.agent_id.is_none() => self.turn_ended(&fact, &mut implied),
+            Kind::TurnInterrupted if fact.agent_id.is_none() => self.interrupted(&fact, &mut implied),
+            Kind::CompactionFinished => self.compacted(&fact),
             Kind::TodoUpdated => self.task_told(&mut fact),
             Kind::ApiRequestFinished => self.request_told(&fact),
             Kind::MetricsReported => self.metrics_told(&fact),
@@ -282,6 +302,8 @@ impl Session {
         if let Some(agent_id) = &fact.agent_id
             && fact.kind != Kind::CompactionSummarized
             && fact.kind.row().namespace != "/memory"
+            // A transcript is read late, and may be of days ago: it keeps no agent at work of which no hook spoke.
+            && (!counterparts::is_by_transcript(fact) || self.agents.get(agent_id).is_some())
         {
             self.agents.heard(agent_id, fact.agent_type.as_deref(), fact.time);
         }
@@ -307,8 +329,8 @@ impl Session {
                 keep(&mut self.cwd, "new_cwd");
             }
         }
-        // OTLP comes late: a hook may have told a newer mode.
-        let is_late = counterparts::is_by_otlp(fact) && fact.time < self.last_event_at;
+        // They come late: a hook may have told a newer mode.
+        let is_late = counterparts::is_told_late(fact) && fact.time < self.last_event_at;
         if fact.agent_id.is_none() && !is_late {
             keep(&mut self.permission_mode, "permission_mode");
         }
@@ -411,5 +433,6 @@ fn shows_life(kind: Kind) -> bool {
             | Kind::CompactionStarted
             | Kind::ToolCallDecided
             | Kind::ApiRequestFinished
+            | Kind::TurnInterrupted
     )
 }

@@ -7,7 +7,9 @@ use event::emitted;
 use event::event::{Event, Fact, Outcome, Source, Time};
 use event::hook_input;
 use event::otlp;
+use event::prices::Prices;
 use event::session::Session;
+use event::transcript::Transcript;
 use event::vocabulary::{Kept, Kind, ROWS, When};
 use event::wire::history::{self, EventJson, SessionJson};
 use event::wire::websocket::Instance;
@@ -74,6 +76,12 @@ fn story_until(is: impl Fn(&Fact) -> bool) -> Monitor {
     for line in include_str!("story.jsonl").lines() {
         let mut told: Value = serde_json::from_str(line).unwrap();
         let at = Time::parse(told["at"].as_str().unwrap()).unwrap();
+        if let Some(lines) = told.get("transcript") {
+            for fact in transcribed(lines) {
+                monitor.take(fact);
+            }
+            continue;
+        }
         if let Some(export) = told.get("otlp") {
             for fact in exported(export, at) {
                 monitor.take(fact);
@@ -109,6 +117,18 @@ fn exported(export: &Value, at: Time) -> Vec<Fact> {
     let logs = otlp::logs(otlp::json::logs(export).unwrap(), at);
     let metrics = otlp::metrics(otlp::json::metrics(export).unwrap(), at);
     logs.into_iter().chain(metrics).collect()
+}
+
+/// What lines of the session's transcript tell.
+fn transcribed(lines: &Value) -> Vec<Fact> {
+    let prices = Prices::default();
+    let mut transcript = Transcript::new("c01bd4e7-22aa-4f19-8c3d-91d2c7fe0a11", None);
+    let mut facts = Vec::new();
+    for line in lines.as_array().unwrap() {
+        facts.extend(transcript.take(line.to_string().as_bytes(), 0, &prices));
+    }
+    facts.extend(transcript.settle(&prices));
+    facts
 }
 
 /// What the server adds to a loaded memory file.
@@ -206,6 +226,7 @@ fn events_have_one_json_form() {
         ("task_delegated", first(&story, Kind::AgentDelegated)),
         ("subagent_start", first(&story, Kind::AgentStarted)),
         ("api_request", first(&story, Kind::ApiRequestFinished)),
+        ("api_request-of_a_transcript", find(&story, is_transcribed)),
         ("metrics", first(&story, Kind::MetricsReported)),
         ("file_operation", find(&story, call("toolu_03Edit", Kind::FileOperated))),
         ("custom", first(&story, Kind::Custom)),
@@ -221,6 +242,10 @@ fn events_have_one_json_form() {
         assert_eq!(json!(EventJson::from(&read)).to_string(), json.to_string(), "{name} is not read back as it was");
     }
     golden.done();
+}
+
+fn is_transcribed(fact: &Fact) -> bool {
+    fact.kind == Kind::ApiRequestFinished && fact.sources == [Source::Transcript]
 }
 
 fn call_batch(fact: &Fact) -> bool {

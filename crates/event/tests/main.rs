@@ -9,3 +9,4 @@ mod performance;
 mod recordings;
 mod redact;
 mod states;
+mod transcripts;

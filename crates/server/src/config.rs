@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use event::prices::Prices;
 pub use store::Keep;
 use store::{Key, StoreError};
 
@@ -53,6 +55,10 @@ pub struct Config {
     pub debug: bool,
     /// What becomes of file bodies.
     pub file_contents: FileContents,
+    /// Whether the transcripts of sessions are read.
+    pub transcripts: bool,
+    /// What tokens cost where the client does not say.
+    pub prices: Arc<Prices>,
     /// Its version, as `/health` tells it.
     pub version: String,
     /// Who may join the namespace `/admin`; if none is named, whoever looks from this machine where no token is needed.

@@ -93,10 +93,12 @@ impl Hub {
             let State { sessions, totals, .. } = &mut *state;
             for session in changed {
                 let before = sessions.insert(session.session_id.clone(), Arc::clone(&session));
-                totals.count_usage(before.as_deref().and_then(Session::usage), session.usage());
+                count_usage(totals, before.as_deref(), &session);
             }
         }
-        self.outbox.push(events);
+        if !events.is_empty() {
+            self.outbox.push(events);
+        }
     }
 
     /// Makes events visible that are not kept: volatile ones, and those the disk did not take.
@@ -144,4 +146,13 @@ impl Hub {
         });
         (seq, listed)
     }
+}
+
+/// Counts what a session spent since `before`.
+pub(crate) fn count_usage(totals: &mut Totals, before: Option<&Session>, after: &Session) {
+    if before.is_some_and(|before| after.spends_as(before)) {
+        return;
+    }
+    let was = before.and_then(Session::usage_reported);
+    totals.count_usage(was.as_ref(), after.usage_reported().as_ref());
 }

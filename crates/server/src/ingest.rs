@@ -6,3 +6,4 @@ pub(crate) mod otlp;
 pub(crate) mod socketio;
 pub mod spool;
 pub(crate) mod spool_door;
+pub(crate) mod transcripts;

@@ -128,6 +128,7 @@ impl Server {
         let reader = store.reader();
         let hub = Arc::new(Hub::new(store.epoch().to_owned(), config::random_id()?, state));
         let positions = ingest::spool_door::positions(&store, &config.spools);
+        let transcripts = ingest::transcripts::positions(&store);
         let keeper = store.keeper(config.keep, clock::now().ms());
         let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
 
@@ -136,6 +137,7 @@ impl Server {
         live::start(&app, &mut tasks);
         retention::start(&app, keeper, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);
+        ingest::transcripts::start(&app, transcripts, &mut tasks);
         let router = router::router(&app);
         let second = app.stopped.child_token();
         let first = listeners.into_iter().map(|listener| (listener, app.stopped.clone()));

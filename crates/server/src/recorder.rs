@@ -42,11 +42,14 @@ const CHECKPOINT_MS: i64 = 5_000;
 /// Events between two checkpoints: what a start after a crash replays at most, in about a tenth of a second.
 const CHECKPOINT_EVENTS: u64 = 20_000;
 
+/// A door's name, and how far it has read.
+pub(crate) type Position = (String, Option<Vec<u8>>);
+
 /// What one door tells at once, to be committed together.
 struct Told {
     facts: Vec<Fact>,
-    /// How far the door has read, committed with the facts (exactly once).
-    position: Option<(String, Vec<u8>)>,
+    /// How far the door has read, committed with the facts (exactly once); `None` for what it will not read again.
+    position: Option<Position>,
     /// The same facts were told before and could not be stored.
     again: bool,
     /// What is good to know after a restart.
@@ -84,7 +87,7 @@ impl Recorder {
     pub(crate) async fn record_from(
         &self,
         facts: Vec<Fact>,
-        position: (String, Vec<u8>),
+        position: Position,
         again: bool,
     ) -> Result<Vec<u64>, NotStored> {
         self.tell(facts, Some(position), again).await
@@ -116,12 +119,7 @@ impl Recorder {
         }
     }
 
-    async fn tell(
-        &self,
-        facts: Vec<Fact>,
-        position: Option<(String, Vec<u8>)>,
-        again: bool,
-    ) -> Result<Vec<u64>, NotStored> {
+    async fn tell(&self, facts: Vec<Fact>, position: Option<Position>, again: bool) -> Result<Vec<u64>, NotStored> {
         let stopping = || NotStored("the server is stopping".to_owned());
         let (done, stored) = oneshot::channel();
         self.queue.send(Told { facts, position, again, notes: Vec::new(), done }).await.map_err(|_| stopping())?;
@@ -137,6 +135,8 @@ struct Writer {
     /// When the last checkpoint was made, and of which number.
     checkpoint: (Time, u64),
     failing: bool,
+    /// Whether sessions changed without a new event since the last checkpoint.
+    unsaved: bool,
 }
 
 /// A group of tellings, ordered and encoded, before its commit.
@@ -149,6 +149,8 @@ struct Group {
     /// The numbers of each telling, and whether its facts were told before.
     told: Vec<(Vec<u64>, bool)>,
     notes: Vec<Note>,
+    /// Whether a second telling told a session something, though no event came of it.
+    sessions_changed: bool,
 }
 
 impl Writer {
@@ -156,7 +158,7 @@ impl Writer {
         let memory = Memory::new(Arc::clone(&hub));
         // What was replayed at the start is saved with the first commit, so that the next start need not replay it again.
         let checkpoint = (Time::default(), 0);
-        Writer { store, hub, memory, checkpoint, failing: false }
+        Writer { store, hub, memory, checkpoint, failing: false, unsaved: false }
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Told>) {
@@ -195,7 +197,7 @@ impl Writer {
         for fact in told.facts {
             numbers.push(self.order_one(fact, now, group));
         }
-        group.batch.positions.extend(told.position.map(|(door, position)| (door, Some(position))));
+        group.batch.positions.extend(told.position);
         group.told.push((numbers, told.again));
         group.notes.extend(told.notes);
         told.done
@@ -223,7 +225,7 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Group, waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>) {
-        let Group { batch, events, volatile, told, notes, .. } = group;
+        let Group { batch, events, volatile, told, notes, sessions_changed, .. } = group;
         let written = self.store.write(&batch, clock::now().ms());
         match written {
             Ok(()) => {
@@ -232,9 +234,10 @@ impl Writer {
                     self.hub.store_fails(false);
                 }
                 let changed = self.memory.commit();
-                if !events.is_empty() {
+                if !events.is_empty() || sessions_changed {
                     self.hub.committed(self.store.next_seq() - 1, events, changed);
                 }
+                self.unsaved |= sessions_changed;
                 self.hub.unkept(volatile);
                 for (done, (numbers, _)) in waiting.into_iter().zip(told) {
                     // Whoever asked may be gone; the events are stored all the same.
@@ -288,11 +291,11 @@ impl Writer {
     fn save_checkpoint(&mut self, now: Time) {
         let (seq, state) = memory::checkpoint(&self.hub, now);
         self.checkpoint.0 = now;
-        if seq == self.checkpoint.1 {
+        if seq == self.checkpoint.1 && !self.unsaved {
             return;
         }
         match self.store.save_checkpoint(seq, &state) {
-            Ok(()) => self.checkpoint.1 = seq,
+            Ok(()) => (self.checkpoint.1, self.unsaved) = (seq, false),
             // A cache: the next start replays more.
             Err(error) => error!("saving the checkpoint: {error}"),
         }

@@ -161,6 +161,12 @@ impl Store {
         self.positions.get(door).cloned()
     }
 
+    /// The positions of all doors whose names begin so.
+    pub fn positions(&self, prefix: &str) -> Vec<(String, Vec<u8>)> {
+        let known = self.positions.iter().filter(|(door, _)| door.starts_with(prefix));
+        known.map(|(door, position)| (door.clone(), position.clone())).collect()
+    }
+
     /// Leaves out the numbers below `seq`: they are gone, and never used. For events that come with their numbers.
     pub fn skip_to(&mut self, seq: u64) -> Result<(), StoreError> {
         if seq > self.seq_next {

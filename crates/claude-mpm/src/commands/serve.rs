@@ -6,8 +6,10 @@ mod spools;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use event::prices::Prices;
 use server::{Admin, AdminMode, Bound, Config, FileContents, Server, Spool, StartError, TlsFiles};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -343,6 +345,8 @@ fn config(
             settings::FileContents::OnRequest => FileContents::OnRequest,
             settings::FileContents::Always => FileContents::Always,
         },
+        transcripts: said.transcripts.unwrap_or(true),
+        prices: Arc::new(Prices::with(said.prices.clone())),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         admin: said.admin.as_ref().map(|admin| Admin {
             user: admin.user.clone(),

@@ -15,7 +15,7 @@ const fn key(path: &'static str, default: &'static str, what: &'static str) -> K
 }
 
 /// All of them.
-pub(crate) const KEYS: [Key; 24] = [
+pub(crate) const KEYS: [Key; 26] = [
     key("enabled", "false", "start a monitor beside an agent"),
     key("port", "8765", "where the monitor listens"),
     key("host", "localhost", "on which address"),
@@ -30,6 +30,8 @@ pub(crate) const KEYS: [Key; 24] = [
     key("trusted_proxies", "[]", "addresses or networks of proxies whose headers are believed"),
     key("path_prefix", "\"\"", "below which path a proxy serves it, such as /monitor"),
     key("privacy.file_contents", "on_request", "never, on_request or always"),
+    key("transcripts", "true", "read the sessions' transcripts, for tokens, cost and context"),
+    key("prices", "{}", "dollars for a million tokens, by the beginnings of models' names"),
     key("store.encrypted", "true", "encrypt what is stored"),
     key("store.keep_days", "null", "days of history to keep; all if it is not set"),
     key("store.keep_gb", "null", "how large the history may become, in gigabytes"),
@@ -44,7 +46,11 @@ pub(crate) const KEYS: [Key; 24] = [
 
 /// Whether a path means something: a key, or a section with keys in it.
 pub(crate) fn is_known(path: &str) -> bool {
-    KEYS.iter().any(|key| key.path == path || key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    // Below `prices` are names of models.
+    path.starts_with("prices.")
+        || KEYS
+            .iter()
+            .any(|key| key.path == path || key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// A file with every key, all of them commented out: what it says is what happens without it.

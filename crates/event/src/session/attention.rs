@@ -132,9 +132,11 @@ impl Attention {
         self.turn.follow(fact, seq);
         match fact.kind {
             Kind::CompactionStarted => self.compaction = Some((fact.time, seq, fact.summary.clone())),
-            Kind::CompactionFinished | Kind::PromptSubmitted | Kind::TurnFinished | Kind::SessionStarted => {
-                self.compaction = None
-            }
+            Kind::CompactionFinished
+            | Kind::PromptSubmitted
+            | Kind::TurnFinished
+            | Kind::TurnInterrupted
+            | Kind::SessionStarted => self.compaction = None,
             _ => {}
         }
     }
@@ -183,6 +185,10 @@ impl Attention {
             }
             Kind::TurnFinished | Kind::TurnFailed if fact.agent_id.is_none() => {
                 self.needs.retain(|need| need.agent_id.is_some());
+            }
+            // Escape closes the dialog that was on the screen; one that came since is another.
+            Kind::TurnInterrupted => {
+                self.needs.retain(|need| need.agent_id != fact.agent_id || need.since > fact.time);
             }
             Kind::ToolBatchFinished => self.needs.retain(|need| need.agent_id != fact.agent_id),
             Kind::ToolCallFinished | Kind::ToolCallFailed | Kind::PermissionDenied if self.is_asking() => {

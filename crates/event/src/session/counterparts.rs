@@ -1,4 +1,4 @@
-//! Which event of a hook a record of OTLP tells again, and the other way round, where they share no words but ids (I2).
+//! Which event of a hook or a transcript a record of OTLP tells again, and the other way round, where they share no words but ids (I2).
 //!
 //! The end of a call is found by the call. A prompt, an agent's end and a compaction have no id of their own in OTLP: the
 //! n-th record is the n-th event with the same prompt, and the same kind of agent.
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Fact, Identity, Source, Time};
 use crate::vocabulary::Kind;
 
-/// What a session remembers. OTLP is some seconds behind hooks, a minute at most: not a hundred calls.
-const REMEMBERED_MAX: usize = 128;
+/// What a session remembers. OTLP is some seconds behind hooks, a minute at most: not two hundred calls and requests.
+const REMEMBERED_MAX: usize = 256;
 
 /// How far apart two doors may say the same thing happened, in milliseconds: an exporter sends once more for so long.
 const APART_MAX_MS: u64 = 120_000;
@@ -99,6 +99,16 @@ pub(super) fn is_by_otlp(fact: &Fact) -> bool {
     fact.sources.iter().all(|source| *source == Source::Otlp)
 }
 
+/// Whether transcripts alone tell this.
+pub(super) fn is_by_transcript(fact: &Fact) -> bool {
+    fact.sources.iter().all(|source| *source == Source::Transcript)
+}
+
+/// Whether only doors that are behind tell this.
+pub(super) fn is_told_late(fact: &Fact) -> bool {
+    is_by_otlp(fact) || is_by_transcript(fact)
+}
+
 /// What both sides know of a thing, and whether it happens once.
 fn key_of(fact: &Fact) -> Option<(u64, bool)> {
     let key = |what: &str, ids: &[&Option<String>]| {
@@ -117,6 +127,10 @@ fn key_of(fact: &Fact) -> Option<(u64, bool)> {
             Some((key("agent", &[&fact.prompt_id, &fact.agent_type]), false))
         }
         Kind::CompactionFinished => Some((key("compaction", &[]), false)),
+        Kind::ApiRequestFinished => {
+            let request_id = fact.text("request_id")?.to_owned();
+            Some((key("request", &[&Some(request_id)]), true))
+        }
         _ => None,
     }
 }

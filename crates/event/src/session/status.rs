@@ -37,6 +37,9 @@ impl Session {
             Kind::TurnFailed if main => Some(("error", "Claude's turn ended in an error")),
             _ if self.attention.is_asking() => Some(("waiting", "Claude waits for an answer")),
             Kind::TurnFinished if main => Some(("waiting", "Claude finished its turn")),
+            Kind::TurnInterrupted if main && !self.attention.is_turn_running() => {
+                Some(("waiting", "Claude was interrupted"))
+            }
             // A queued prompt begins no turn.
             Kind::PromptSubmitted | Kind::BackgroundTaskFinished if self.attention.turn_began_at(fact.time) => {
                 Some(("thinking", "Claude thinks"))

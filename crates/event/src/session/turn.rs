@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use super::counterparts::is_by_otlp;
+use super::counterparts::{is_by_otlp, is_by_transcript};
 use crate::event::{Fact, Outcome, Time};
 use crate::summary;
 use crate::tool_call::OpenCall;
@@ -46,7 +46,7 @@ impl Turn {
         if fact.agent_id.is_some() {
             return;
         }
-        if is_by_otlp(fact) {
+        if is_by_otlp(fact) || (is_by_transcript(fact) && fact.kind != Kind::TurnInterrupted) {
             // OTLP tells how turns begin and never how they end: what it alone tells must not keep one running.
             return;
         }
@@ -57,9 +57,11 @@ impl Turn {
             Kind::ToolCallStarted if !matches!(self, Turn::Running { .. }) => self.run(fact),
             Kind::SessionStarted => *self = Turn::Finished(last()),
             // An end that was told late ends an earlier turn.
-            Kind::TurnFinished | Kind::TurnFailed if matches!(self, Turn::Running { since, .. } if *since > fact.time) =>
+            Kind::TurnFinished | Kind::TurnFailed | Kind::TurnInterrupted if matches!(self, Turn::Running { since, .. } if *since > fact.time) =>
                 {}
-            Kind::TurnFinished => *self = Turn::Finished(last()),
+            // Nothing runs that could be interrupted: the turn ended first.
+            Kind::TurnInterrupted if matches!(self, Turn::Finished(_) | Turn::Failed(_)) => {}
+            Kind::TurnFinished | Kind::TurnInterrupted => *self = Turn::Finished(last()),
             Kind::TurnFailed => *self = Turn::Failed(last()),
             _ => {}
         }
@@ -84,6 +86,12 @@ impl Session {
         };
         let own = |call: &OpenCall| call.agent_id.is_none() && call.started_at <= fact.time && is_over(call);
         self.close_calls(fact, own, (Outcome::Interrupted, "a new prompt came"), implied);
+    }
+
+    /// Escape: whatever the main thread had open is over, and no hook will say so.
+    pub(super) fn interrupted(&mut self, fact: &Fact, implied: &mut Vec<Fact>) {
+        let own = |call: &OpenCall| call.agent_id.is_none() && call.started_at <= fact.time;
+        self.close_calls(fact, own, (Outcome::Interrupted, "the user interrupted it"), implied);
     }
 
     pub(super) fn turn_ended(&mut self, fact: &Fact, implied: &mut Vec<Fact>) {

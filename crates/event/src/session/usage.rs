@@ -1,22 +1,18 @@
-//! Tokens and cost of a session, as its client reports them through OTLP. Never guessed, and never 0 for unknown.
-//!
-//! Two signals tell the same spending: each request as a log record, and sums as metrics. Both can only miss some, so the
-//! one that says more is believed; they are never added.
+//! Counts of tokens and cost, and the points of metrics that tell them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Session;
-use crate::event::{Fact, Identity};
+use crate::event::Identity;
 use crate::otlp::Attributes;
 
 /// Models that are counted one by one; further ones count as `other`. Real sessions have three.
-const MODELS_MAX: usize = 32;
+pub(super) const MODELS_MAX: usize = 32;
 
 /// The longest name of a model, in bytes.
-const MODEL_BYTES_MAX: usize = 128;
+pub(super) const MODEL_BYTES_MAX: usize = 128;
 
 /// Series of cumulative counters whose last value is remembered: models by kinds of tokens by agents.
 const SERIES_MAX: usize = 512;
@@ -40,7 +36,7 @@ impl Tokens {
         [self.input, self.output, self.cache_read, self.cache_creation].into_iter().fold(0, u64::saturating_add)
     }
 
-    fn add(&mut self, other: Tokens) {
+    pub(super) fn add(&mut self, other: Tokens) {
         self.input = self.input.saturating_add(other.input);
         self.output = self.output.saturating_add(other.output);
         self.cache_read = self.cache_read.saturating_add(other.cache_read);
@@ -71,7 +67,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn add(&mut self, model: Option<&str>, tokens: Tokens, cost_micros: Option<u64>) {
+    pub(super) fn add(&mut self, model: Option<&str>, tokens: Tokens, cost_micros: Option<u64>) {
         let model = model.filter(|model| model.len() <= MODEL_BYTES_MAX).unwrap_or("unknown");
         let full = self.models.len() >= MODELS_MAX && !self.models.contains_key(model);
         let spent = self.models.entry(if full { "other" } else { model }.to_owned()).or_default();
@@ -83,7 +79,15 @@ impl Usage {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Takes back what was counted of a model's cost.
+    pub(super) fn take_cost(&mut self, model: Option<&str>, micros: u64) {
+        if let Some(spent) = model.and_then(|model| self.models.get_mut(model)) {
+            spent.cost_micros = spent.cost_micros.map(|cost| cost.saturating_sub(micros)).filter(|cost| *cost > 0);
+        }
+        self.cost_micros = self.cost_micros.map(|cost| cost.saturating_sub(micros)).filter(|cost| *cost > 0);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
         self.models.is_empty()
     }
 }
@@ -102,48 +106,6 @@ impl Series {
             // A counter that began again, or fell, counts from 0.
             Some((since, before)) if since == start && before <= value => value - before,
             _ => value,
-        }
-    }
-}
-
-/// What a session was told of its spending.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Reported {
-    logs: Usage,
-    metrics: Usage,
-    series: Series,
-}
-
-impl Session {
-    /// Tokens and cost as reported; `None` when nothing was.
-    pub fn usage(&self) -> Option<&Usage> {
-        let Reported { logs, metrics, .. } = &self.reported;
-        let more = |usage: &Usage| (usage.tokens.total(), usage.cost_micros);
-        let told = if more(metrics) > more(logs) { metrics } else { logs };
-        (!told.is_empty()).then_some(told)
-    }
-
-    pub(super) fn request_told(&mut self, fact: &Fact) {
-        let Some(data) = fact.data.as_object() else { return };
-        let whole = |key: &str| data.get(key).and_then(whole).unwrap_or(0);
-        let tokens = Tokens {
-            input: whole("input_tokens"),
-            output: whole("output_tokens"),
-            cache_read: whole("cache_read_tokens"),
-            cache_creation: whole("cache_creation_tokens"),
-        };
-        let cost = data.get("cost_usd").and_then(positive).map(micros);
-        self.reported.logs.requests += 1;
-        self.reported.logs.add(fact.text("model"), tokens, cost);
-        if self.model.is_none() && fact.agent_type.is_none() {
-            self.model = fact.text("model").map(str::to_owned);
-        }
-    }
-
-    pub(super) fn metrics_told(&mut self, fact: &Fact) {
-        if let Some(data) = fact.data.as_object() {
-            let Reported { metrics, series, .. } = &mut self.reported;
-            add_points(metrics, series, data);
         }
     }
 }
@@ -182,17 +144,17 @@ pub fn add_points(usage: &mut Usage, series: &mut Series, data: &Attributes) {
 }
 
 /// Sums of fractions drift; sums of whole millionths do not.
-fn micros(dollars: f64) -> u64 {
+pub(super) fn micros(dollars: f64) -> u64 {
     (dollars * 1e6).round() as u64
 }
 
 /// A number that can be a count or a cost, whether written as a number or as text.
-fn positive(value: &Value) -> Option<f64> {
+pub(super) fn positive(value: &Value) -> Option<f64> {
     let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     (0.0..9e15).contains(&number).then_some(number)
 }
 
-fn whole(value: &Value) -> Option<u64> {
+pub(super) fn whole(value: &Value) -> Option<u64> {
     positive(value).map(|number| number.round() as u64)
 }
 

@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::agent::Agent;
 use crate::bodies::Cut;
 use crate::event::{Event, Fact, Identity, Outcome, Route, Source, Time};
-use crate::session::usage::{Tokens, Usage};
+use crate::session::context::Context;
+use crate::session::spending::Spending;
+use crate::session::usage::Tokens;
 use crate::session::{Counts, Reason, Session, State};
 use crate::todo::Stats;
 use crate::tool_call::OpenCall;
@@ -177,7 +179,11 @@ pub struct SessionJson<'a> {
     open_calls: Vec<OpenCallJson<'a>>,
     counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<UsageJson<'a>>,
+    usage: Option<UsageJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<ContextJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git: Option<GitJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     todos: Option<Stats>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,19 +195,46 @@ pub struct SessionJson<'a> {
     activity: Vec<u32>,
 }
 
-/// Tokens and cost as the client reported them. A session of which nothing was reported has none.
+/// Tokens and cost. A session of which nothing was told has none.
 #[derive(Serialize)]
-struct UsageJson<'a> {
-    /// The door that told: `otlp`.
+struct UsageJson {
+    /// The door that told the tokens: `transcript` or `otlp`.
     source: Source,
-    /// `reported`: the client's own figures, nothing of ours.
+    /// `reported`: the client's own figures of tokens, nothing of ours.
     status: &'static str,
     tokens: TokensJson,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<f64>,
+    /// `reported`, `estimated` when some of it follows from tokens and prices, or `unpriced`.
+    cost_status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_source: Option<Source>,
+    /// Models of which some requests have no price: their cost is in no sum.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unpriced: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_requests: Option<u64>,
-    models: BTreeMap<&'a str, SpentJson>,
+    models: BTreeMap<String, SpentJson>,
+}
+
+/// How full the context of the main thread is.
+#[derive(Serialize)]
+struct ContextJson {
+    tokens: u64,
+    window: u64,
+    /// `ok`, `high` from 80 % on, `full` from 95 % on.
+    status: &'static str,
+}
+
+impl From<Context> for ContextJson {
+    fn from(context: Context) -> ContextJson {
+        ContextJson { tokens: context.tokens, window: context.window, status: context.status() }
+    }
+}
+
+#[derive(Serialize)]
+struct GitJson<'a> {
+    branch: &'a str,
 }
 
 #[derive(Serialize)]
@@ -224,21 +257,25 @@ impl From<Tokens> for TokensJson {
     }
 }
 
-impl<'a> From<&'a Usage> for UsageJson<'a> {
-    fn from(usage: &'a Usage) -> UsageJson<'a> {
+impl From<Spending> for UsageJson {
+    fn from(spending: Spending) -> UsageJson {
         let dollars = |micros: Option<u64>| micros.map(|micros| micros as f64 / 1e6);
+        let usage = spending.usage;
         UsageJson {
-            source: Source::Otlp,
+            source: spending.source,
             status: "reported",
             tokens: usage.tokens.into(),
             cost_usd: dollars(usage.cost_micros),
+            cost_status: spending.costed.name(),
+            cost_source: spending.cost_source,
+            unpriced: spending.unpriced.into_iter().collect(),
             api_requests: (usage.requests > 0).then_some(usage.requests),
             models: usage
                 .models
-                .iter()
+                .into_iter()
                 .map(|(model, spent)| {
                     let spent = SpentJson { tokens: spent.tokens.into(), cost_usd: dollars(spent.cost_micros) };
-                    (model.as_str(), spent)
+                    (model, spent)
                 })
                 .collect(),
         }
@@ -294,7 +331,9 @@ impl<'a> SessionJson<'a> {
             agents: session.agents.known(),
             open_calls: session.calls.open().iter().map(OpenCallJson::from).collect(),
             counts: session.counts,
-            usage: session.usage().map(UsageJson::from),
+            usage: session.spending().map(UsageJson::from),
+            context: session.context().map(ContextJson::from),
+            git: session.git_branch.as_deref().map(|branch| GitJson { branch }),
             todos: (todos.total > 0).then_some(todos),
             last_prompt: session.last_prompt.as_deref(),
             last_message: session.last_message.as_deref(),

@@ -113,7 +113,7 @@ async fn commit(app: &App, spool: &Spool, frames: &[Frame], position: &[u8]) -> 
         .collect();
     let mut again = false;
     loop {
-        match app.recorder.record_from(facts.clone(), (door(spool), position.to_vec()), again).await {
+        match app.recorder.record_from(facts.clone(), (door(spool), Some(position.to_vec())), again).await {
             Ok(_) => return Some(()),
             Err(_) if app.stopped.is_cancelled() => return None,
             Err(_) => {

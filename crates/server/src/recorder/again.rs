@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use event::event::{Event, Fact, Source, Time};
+use event::vocabulary::Kind;
 use event::wire::history;
 use serde_json::Value;
 use store::{Found, Record};
@@ -33,19 +34,47 @@ pub(super) fn told(writer: &mut Writer, known: u64, fact: Fact, place: (u64, Tim
     if source != Source::Otlp && event.fact.sources == [Source::Otlp] {
         return fuller(writer, event, fact, place, group);
     }
-    if let Some(enriched) = with_source(&json, source, &fact) {
+    group.sessions_changed |= writer.memory.take_again(&event.fact, &fact);
+    let corrected = if source == Source::Transcript { with_more(&json, &event.fact, &fact) } else { None };
+    if let Some(enriched) = corrected.or_else(|| with_source(&json, source, &fact)) {
         replace(group, pending, known, enriched);
     }
 }
 
+/// An answer that a transcript told before its last line was there, with what the last line says of it.
+fn with_more(json: &[u8], known: &Fact, fact: &Fact) -> Option<Bytes> {
+    let output = |fact: &Fact| fact.data.get("output_tokens").and_then(Value::as_u64);
+    if !known.sources.contains(&source_of(fact)?) || output(fact) <= output(known) {
+        return None;
+    }
+    let mut event: Value = serde_json::from_slice(json).ok()?;
+    let fields = event.get_mut("data")?.as_object_mut()?;
+    for (key, value) in fact.data.as_object()? {
+        fields.insert(key.clone(), value.clone());
+    }
+    if fact.data.get("at_least").is_none() {
+        fields.remove("at_least");
+    }
+    event["summary"] = fact.summary.clone().into();
+    Some(event.to_string().into())
+}
+
+fn source_of(fact: &Fact) -> Option<Source> {
+    fact.sources.first().copied()
+}
+
 fn fuller(writer: &mut Writer, poorer: Event, fact: Fact, (next, now): (u64, Time), group: &mut Group) {
     let Some(known) = poorer.seq else { return };
+    let mut fact = fact;
+    if fact.kind == Kind::ApiRequestFinished {
+        // Its session has to know that the cost was reported already.
+        add_otlp(&mut fact, &poorer.fact.data);
+    }
+    group.sessions_changed = true;
     let mut facts = writer.memory.take_fuller(fact, known, next).into_iter();
     let Some(mut fact) = facts.next() else { return };
     fact.sources = [poorer.fact.sources, fact.sources].concat();
-    if let (Value::Object(fields), Value::Object(_)) = (&mut fact.data, &poorer.fact.data) {
-        fields.insert(Source::Otlp.name().to_owned(), poorer.fact.data);
-    }
+    add_otlp(&mut fact, &poorer.fact.data);
     let content = fact.whole.as_ref().map(|whole| Bytes::from(whole.to_string()));
     let published = Arc::new(Published::new(Event { seq: Some(known), recorded_at: poorer.recorded_at, fact }));
     let pending = group.batch.records.iter().position(|record| record.seq == known);
@@ -62,6 +91,18 @@ fn fuller(writer: &mut Writer, poorer: Event, fact: Fact, (next, now): (u64, Tim
         group.bytes += published.json.len();
         group.batch.records.push(Record { json: published.json.clone(), ..record });
         group.events.push(Arc::new(published));
+    }
+}
+
+/// Puts what OTLP tells of a thing beside what the other door does.
+fn add_otlp(fact: &mut Fact, told: &Value) {
+    let kind = fact.kind;
+    if let (Value::Object(fields), Value::Object(_)) = (&mut fact.data, told) {
+        // What a request cost stands at one place, whoever told the rest.
+        if let (Kind::ApiRequestFinished, Some(cost)) = (kind, told.get("cost_usd")) {
+            fields.insert("cost_usd".to_owned(), cost.clone());
+        }
+        fields.insert(Source::Otlp.name().to_owned(), told.clone());
     }
 }
 
@@ -87,6 +128,9 @@ fn with_source(json: &[u8], source: Source, fact: &Fact) -> Option<Bytes> {
         && let Some(fields) = event.get_mut("data").and_then(Value::as_object_mut)
         && !fields.contains_key(source.name())
     {
+        if let (Kind::ApiRequestFinished, Some(cost)) = (fact.kind, fact.data.get("cost_usd")) {
+            fields.insert("cost_usd".to_owned(), cost.clone());
+        }
         fields.insert(source.name().to_owned(), fact.data.clone());
     }
     Some(event.to_string().into())

@@ -13,7 +13,7 @@ use store::{Direction, PageQuery, Reader, Store};
 use tracing::warn;
 
 use crate::hub::totals::Totals;
-use crate::hub::{Hub, State};
+use crate::hub::{self, Hub, State};
 
 /// Sessions kept in memory; beyond it the one silent for longest is left to history.
 const SESSIONS_MAX: usize = 2_000;
@@ -61,6 +61,11 @@ impl Memory {
             Some(session) => session.take_fuller(fact, seq, next),
             None => vec![fact],
         }
+    }
+
+    /// Another telling of the event `known`; returns whether its session learnt something.
+    pub(super) fn take_again(&mut self, known: &Fact, again: &Fact) -> bool {
+        self.session(again).is_some_and(|session| session.take_again(known, again))
     }
 
     /// Hands the working copies over, to become the committed ones.
@@ -160,10 +165,10 @@ fn replay(state: &mut State, reader: &Reader, last: u64) {
             }
             let Some(id) = event.fact.session_id.clone() else { continue };
             let session = state.sessions.entry(id).or_insert_with_key(|id| Arc::new(unknown(id, event.fact.time)));
-            let before = tells_usage(event.fact.kind).then(|| session.usage().cloned());
+            let before = tells_usage(event.fact.kind).then(|| Arc::clone(session));
             let taken = Arc::make_mut(session).take(event.fact, seq);
             if let Some(before) = before {
-                state.totals.count_usage(before.as_ref(), session.usage());
+                hub::count_usage(&mut state.totals, Some(&before), session);
             }
             implied.extend((seq + 1..).zip(taken.iter().skip(1).map(|fact| fact.kind)));
         }
