@@ -8,6 +8,7 @@
 //! The agent does not notice the monitor: when that ends, hooks go on into the spool and the rest is dropped.
 
 mod attendant;
+mod lines;
 mod pipes;
 mod plain;
 mod teller;
@@ -169,6 +170,15 @@ impl Launch {
     /// `-p`, whatever its streams are.
     fn is_headless(&self) -> bool {
         self.is_claude && self.arguments.iter().any(|argument| argument == "-p" || argument == "--print")
+    }
+
+    /// Whether its stdout is JSON that says what it does.
+    fn prints_json(&self) -> bool {
+        let mut formats = self.arguments.iter().enumerate().filter_map(|(place, argument)| match argument.to_str()? {
+            "--output-format" => self.arguments.get(place + 1)?.to_str(),
+            other => other.strip_prefix("--output-format="),
+        });
+        self.is_claude && formats.next_back().is_some_and(|format| matches!(format, "stream-json" | "json"))
     }
 
     /// The agent's arguments, and before them what makes it tell the monitor. No file is touched.

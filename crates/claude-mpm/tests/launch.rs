@@ -261,8 +261,10 @@ fn in_a_terminal_every_key_size_and_signal_reaches_the_agent() {
     // Ctrl-Z belongs to the shell inside.
     terminal.press("echo aga''in; sleep 60\r");
     terminal.shows("again");
-    terminal.press("\u{1a}");
-    terminal.shows("Stopped");
+    eventually("it is stopped", || {
+        terminal.press("\u{1a}");
+        terminal.has("Stopped", Duration::from_secs(1)).then_some(())
+    });
     terminal.press("kill %1; printf '\\033[32mgreen\\033[0m tty %s\\n' \"$(tty | cut -c1-8)\"\r");
     terminal.shows("\u{1b}[32mgreen\u{1b}[0m tty /dev/pts");
     terminal.press("exit 9\r");
@@ -277,7 +279,7 @@ fn in_a_terminal_every_key_size_and_signal_reaches_the_agent() {
 }
 
 /// Runs a scenario of the real client through the launcher, with no hook installed.
-fn real(home: &Home, monitor: &Monitor, method: &str) -> Option<Vec<Value>> {
+fn real(home: &Home, monitor: &Monitor, method: &str, more: &[&str]) -> Option<Vec<Value>> {
     let client = support::tool("CLAUDE_MPM_TEST_CLAUDE")?;
     let wrapper = home.path().join("watched-claude");
     let program = env!("CARGO_BIN_EXE_claude-mpm");
@@ -291,6 +293,7 @@ fn real(home: &Home, monitor: &Monitor, method: &str) -> Option<Vec<Value>> {
     let out = home.path().join("out");
     let ran = Command::new(support::repository().join("tests/claude/run.sh"))
         .args(["basic".as_ref(), out.as_os_str()])
+        .args(more)
         .envs([
             ("CLAUDE_BIN", wrapper.as_os_str()),
             ("CLIENT_HOME", home.path().as_os_str()),
@@ -317,7 +320,7 @@ fn the_real_client_is_watched_without_an_installed_hook_however_it_is_launched()
     for (method, called) in [("subprocess", "headless"), ("exec", "exec")] {
         let home = Home::new();
         let monitor = home.monitor();
-        let Some(said) = real(&home, &monitor, method) else { return };
+        let Some(said) = real(&home, &monitor, method, &[]) else { return };
         let session = said[0]["session_id"].as_str().unwrap().to_owned();
         let events = monitor.history_when(|events| events.iter().any(|event| event["kind"] == "session.ended"));
         let start = of(&events, "/session", "start")[0];
@@ -337,5 +340,61 @@ fn the_real_client_is_watched_without_an_installed_hook_however_it_is_launched()
             events.iter().any(|event| event["sources"].as_array().is_some_and(|doors| doors.contains(&"otlp".into())))
         };
         monitor.history_when(of_telemetry);
+    }
+}
+
+#[test]
+fn what_a_real_client_prints_as_json_is_understood_with_hooks_and_without() {
+    for hooked in [true, false] {
+        let home = Home::new();
+        let monitor = home.monitor();
+        // Settings of the user's own leave no room for the hooks of this run.
+        let more: &[&str] = if hooked { &[] } else { &["--settings", "{}"] };
+        let arguments = [&["--permission-mode", "bypassPermissions"], more].concat();
+        let Some(said) = real(&home, &monitor, "subprocess", &arguments) else { return };
+        let events = monitor
+            .history_when(|events| is_over(events) && events.iter().any(|event| event["data"]["by"] == "stream-json"));
+        let launch = events.iter().find_map(|event| event["launch_id"].as_str()).unwrap();
+        let ofs: Vec<&Value> =
+            events.iter().filter(|event| event["session_id"].is_string() && event["launch_id"] != launch).collect();
+        assert!(ofs.is_empty(), "events of the session that do not name the run: {ofs:#?}");
+        let result = events.iter().find(|event| event["data"]["by"] == "stream-json").unwrap();
+        let printed = said.last().unwrap();
+        assert_eq!((&result["kind"], &result["sources"][0]), (&"metrics.reported".into(), &"launcher".into()));
+        assert_eq!(result["data"]["total_cost_usd"], printed["total_cost_usd"]);
+        let text: Vec<&str> =
+            of(&events, "/claude", "output").iter().filter_map(|event| event["data"]["content"].as_str()).collect();
+        assert!(text.contains(&"All steps are done."), "{text:?}");
+        let thinks = |event: &&Value| event["data"]["thinking"] == "I will go step by step.";
+        assert!(of(&events, "/claude", "status_changed").iter().any(thinks));
+
+        // Each call is told once, by whichever door.
+        let blocks = said.iter().filter(|line| line["type"] == "assistant" && line["parent_tool_use_id"].is_null());
+        let mut called: Vec<&str> = blocks
+            .filter_map(|line| line["message"]["content"].as_array())
+            .flatten()
+            .filter(|block| block["type"] == "tool_use")
+            .map(|block| block["id"].as_str().unwrap())
+            .collect();
+        let mut told: Vec<&str> = events
+            .iter()
+            .filter(|event| event["kind"] == "tool_call.started" && event["agent_id"].is_null())
+            .map(|event| {
+                assert_eq!(event["sources"][0], if hooked { "hook" } else { "launcher" });
+                event["tool_use_id"].as_str().unwrap()
+            })
+            .collect();
+        called.sort_unstable();
+        told.sort_unstable();
+        assert!(!called.is_empty());
+        if hooked {
+            // A tool that does not exist runs no hook before it.
+            assert!(told.iter().all(|call| called.contains(call)), "{told:?} {called:?}");
+        } else {
+            assert_eq!(told, called);
+        }
+        let session = monitor.get("/api/v1/sessions")["sessions"][0].clone();
+        assert_eq!((&session["state"], session["open_calls"].as_array().map(Vec::len)), (&"ended".into(), Some(0)));
+        assert!(session["usage"]["cost_usd"].as_f64().unwrap() > 0.0, "{session}");
     }
 }

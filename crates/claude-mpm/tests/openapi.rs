@@ -45,8 +45,8 @@ fn schemathesis(home: &Home, monitor: &Monitor, document: &Value, more: &[&str])
         .args(["--url", &monitor.url(""), "--header", &format!("Authorization: Bearer {TOKEN}")])
         // The same requests each time.
         .args(["--generation-deterministic"])
-        // A stream has no end. Doors take more than they document: fields that they do not know, texts of any length.
-        .args(["--exclude-path", "/api/v1/stream"])
+        // A stream has no end, and a launcher's question is answered when there is something to do. Doors take more than they document: fields that they do not know, texts of any length.
+        .args(["--exclude-path", "/api/v1/stream", "--exclude-path", "/api/v1/runs/{id}/attend"])
         .args(["--exclude-checks", "negative_data_rejection,positive_data_acceptance", "--no-color"])
         .args(more)
         .current_dir(home.path());
@@ -67,7 +67,7 @@ fn schemathesis_finds_no_answer_that_the_document_does_not_describe() {
     let Some(output) = schemathesis(&home, &monitor, &document, &["--max-examples", "20"]) else { return };
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("Tested: 16"), "{said}");
+    assert!(said.contains("Tested: 19"), "{said}");
 
     // It would have: of a document that leaves out one field of a session it says so.
     let mut other = document.clone();

@@ -9,7 +9,7 @@
 //! * [`vocabulary`]: the one table of kinds, namespaces, channels and hook names
 //! * [`hook_input`]: what Claude Code sends on a hook's stdin, read once
 //! * [`emitted`]: what programs emit themselves, through HTTP, Socket.IO or the raw API
-//! * [`otlp`]: OpenTelemetry's records, and the facts they tell
+//! * [`otlp`]: OpenTelemetry's records, and the facts they tell; [`transcript`] and [`stream_json`]: what Claude Code writes
 //! * [`session`]: what is known of a session, and what a new fact means in its light; with [`agent`], [`tool_call`], [`mod@todo`]
 //! * [`filter`]: the query language of live views and history
 //! * [`redact`] and [`bodies`]: what never reaches the disk, and what never reaches a wire
@@ -38,6 +38,8 @@ pub mod prices;
 pub mod redact;
 #[cfg(feature = "words")]
 pub mod session;
+#[cfg(feature = "words")]
+pub mod stream_json;
 #[cfg(feature = "words")]
 pub mod summary;
 #[cfg(feature = "words")]

@@ -260,6 +260,11 @@ impl Session {
         self.count(fact, implied, is_new)
     }
 
+    /// Whether hooks tell of it: they alone say where its transcript lies.
+    pub fn is_hooked(&self) -> bool {
+        self.transcript_path.is_some()
+    }
+
     /// Which state the session is in at `now`, since when, and because of what.
     pub fn state(&self, now: Time) -> (State, Time, Option<Reason>) {
         attention::state(self, now)

@@ -9,4 +9,5 @@ mod performance;
 mod recordings;
 mod redact;
 mod states;
+mod stream_json;
 mod transcripts;

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use crate::monitor::Monitor;
 
-struct Recorded {
-    at: Time,
-    payload: Value,
+pub(crate) struct Recorded {
+    pub(crate) at: Time,
+    pub(crate) payload: Value,
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/claude")
 }
 
@@ -27,7 +27,7 @@ fn scenarios() -> Vec<(String, Vec<Recorded>, Value)> {
     scenarios.map(|(name, expected)| (name.clone(), hooks(name), expected.clone())).collect()
 }
 
-fn hooks(scenario: &str) -> Vec<Recorded> {
+pub(crate) fn hooks(scenario: &str) -> Vec<Recorded> {
     let text = std::fs::read_to_string(folder().join(scenario).join("hooks.jsonl")).unwrap();
     text.lines()
         .map(|line| {

@@ -8,6 +8,7 @@
 //! * [`Server`]: its life, on one screen
 //! * `router.rs`: every route on one page; `access.rs`: the one gate before them; `listener.rs`: connections
 //! * `ingest/`: one file per door; `recorder.rs`: order, commit, acknowledge; `hub.rs`: what is true now
+//! * `runs.rs`: agents that a launcher runs, and what they are told
 //! * `live/`: one file per way out; `api/`: one file per question; `page.rs`: the embedded dashboard
 
 mod access;

@@ -38,6 +38,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}/attend", post(runs::attend))
+        .route("/api/v1/runs/{id}/events", post(runs::tell))
         .route("/api/v1/commands", post(runs::command))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))

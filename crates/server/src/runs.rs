@@ -5,8 +5,10 @@
 //! nobody to ask: its process gets the signal from here, if the id of the run still stands in its environment.
 
 mod process;
+mod stream;
 
 pub(crate) use process::agent_above;
+pub(crate) use stream::{Streams, Told};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -150,6 +152,8 @@ pub(crate) struct Runs {
     /// By the id of the run. Short scopes only.
     runs: Mutex<BTreeMap<String, Run>>,
     orders: AtomicU64,
+    /// What has passed of each run's `stream-json`.
+    pub(crate) streams: Streams,
 }
 
 /// What is asked of an agent, by whichever wire: `{"command", "session_id" | "launch_id", "text"?, "force"?}`.

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use super::attendant::{Attendant, Hands, Keys};
+use super::lines::Lines;
 use super::plain::Plain;
 use super::{Ended, Launch};
 use crate::daemon::probe;
@@ -24,8 +25,14 @@ const RUN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Events that wait for a monitor that does not answer; beyond it the oldest output goes first.
 const WAITING_MAX: usize = 512;
 
+/// Bytes of what waits, as far as it is no output; beyond it what comes is dropped.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Events in one request.
 const AT_ONCE: usize = 64;
+
+/// Bytes in one request, unless a single event has more.
+const AT_ONCE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a monitor may take to store them.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -48,6 +55,8 @@ pub(crate) struct Teller {
     attendant: OnceLock<Attendant>,
     began: Instant,
     output: Mutex<Output>,
+    /// The lines of its stdout, if they are JSON that says what it does.
+    lines: Option<Mutex<Lines>>,
 }
 
 /// What waits to be told, in its order.
@@ -59,7 +68,8 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    events: VecDeque<Value>,
+    events: VecDeque<(Value, usize)>,
+    bytes: usize,
     /// Events on their way, at the front.
     sending: usize,
     closed: bool,
@@ -76,9 +86,9 @@ struct Output {
 impl Teller {
     pub(super) fn new(launch: &Launch, port: u16, how: &str) -> Teller {
         let queue = Arc::new(Queue::default());
-        let sending = Arc::clone(&queue);
+        let (sending, path) = (Arc::clone(&queue), format!("/api/v1/runs/{}/events", launch.id));
         // Without the thread nothing is told, and the agent runs all the same.
-        let _ = std::thread::Builder::new().name("teller".to_owned()).spawn(move || sending.send(port));
+        let _ = std::thread::Builder::new().name("teller".to_owned()).spawn(move || sending.send(port, &path));
         let output = Output {
             plain: Plain::default(),
             waiting: String::new(),
@@ -96,6 +106,7 @@ impl Teller {
             attendant: OnceLock::new(),
             began: Instant::now(),
             output: Mutex::new(output),
+            lines: launch.prints_json().then(Mutex::default),
         };
         if !teller.is_claude {
             // Claude Code's hooks tell when its session starts; nobody tells of another program.
@@ -117,6 +128,10 @@ impl Teller {
 
     /// What it printed on this stream: `terminal`, `stdout` or `stderr`.
     pub(crate) fn printed(&self, bytes: &[u8], stream: &'static str) {
+        if let Some(lines) = self.lines.as_ref().filter(|_| stream == "stdout") {
+            let lines = lines.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
+            return lines.into_iter().for_each(|line| self.line(line));
+        }
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         if output.stream != stream {
             self.flush(&mut output);
@@ -130,6 +145,14 @@ impl Teller {
         if output.waiting.len() >= OUTPUT_BYTES_MAX || output.since.elapsed() >= OUTPUT_EVERY {
             self.flush(&mut output);
         }
+    }
+
+    /// A line of JSON, which the monitor understands.
+    fn line(&self, line: String) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let time_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0));
+        let bytes = line.len();
+        self.queue.push(json!({ "stream_json": line, "time_ms": time_ms }), bytes);
     }
 
     fn flush(&self, output: &mut Output) {
@@ -150,6 +173,11 @@ impl Teller {
     pub(super) fn ended(&self, ended: Ended) {
         if let Some(attendant) = self.attendant.get() {
             attendant.end();
+        }
+        if let Some(lines) = &self.lines
+            && let Some(last) = lines.lock().unwrap_or_else(PoisonError::into_inner).end()
+        {
+            self.line(last);
         }
         self.flush(&mut self.output.lock().unwrap_or_else(PoisonError::into_inner));
         let (status, message) = match ended {
@@ -192,7 +220,8 @@ impl Teller {
                 identity.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())),
             );
         }
-        self.queue.push(json!({ "namespace": namespace, "event": event, "data": data }));
+        let bytes = data["content"].as_str().map_or(0, str::len);
+        self.queue.push(json!({ "namespace": namespace, "event": event, "data": data }), bytes);
     }
 }
 
@@ -201,25 +230,34 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, event: Value) {
+    fn push(&self, event: Value, bytes: usize) {
         let mut waiting = self.lock();
+        if waiting.bytes > WAITING_BYTES_MAX {
+            return;
+        }
         if waiting.events.len() >= WAITING_MAX {
             // What the agent printed is dropped before what became of it.
             let sending = waiting.sending;
-            let output = waiting.events.iter().skip(sending).position(|event| event["event"] == "output");
+            let output = waiting.events.iter().skip(sending).position(|(event, _)| event["event"] == "output");
             let oldest = output.map(|at| at + sending);
             match oldest {
-                Some(oldest) => drop(waiting.events.remove(oldest)),
+                Some(oldest) => {
+                    let removed = waiting.events.remove(oldest).map_or(0, |(_, bytes)| bytes);
+                    waiting.bytes -= removed;
+                }
+                // Lines are not dropped for their number: what they say is said once.
+                None if event.get("stream_json").is_some() => {}
                 None => return,
             }
         }
-        waiting.events.push_back(event);
+        waiting.events.push_back((event, bytes));
+        waiting.bytes += bytes;
         drop(waiting);
         self.changed.notify_all();
     }
 
     /// Sends what waits, one request after the other, until the process ends or all is sent and nothing more can come.
-    fn send(&self, port: u16) {
+    fn send(&self, port: u16, path: &str) {
         loop {
             let mut waiting = self.lock();
             while waiting.events.is_empty() {
@@ -228,18 +266,26 @@ impl Queue {
                 }
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
-            let part: Vec<Value> = waiting.events.iter().take(AT_ONCE).cloned().collect();
+            let mut bytes = 0;
+            let fits = |(_, more): &&(Value, usize)| {
+                bytes += more;
+                bytes <= AT_ONCE_BYTES || bytes == *more
+            };
+            let part: Vec<Value> =
+                waiting.events.iter().take(AT_ONCE).take_while(fits).map(|(event, _)| event.clone()).collect();
             let sending = part.len();
             waiting.sending = sending;
             drop(waiting);
-            let answered =
-                probe::emit(port, &Value::from(part)).ok().and_then(|request| probe::ask(port, request, ANSWER_MAX));
+            let answered = probe::post(port, path, &Value::from(part))
+                .ok()
+                .and_then(|request| probe::ask(port, request, ANSWER_MAX));
             let mut waiting = self.lock();
             waiting.sending = 0;
             match answered {
                 // It is stored, or will never be.
                 Some((200 | 400..500, _)) => {
-                    waiting.events.drain(..sending);
+                    let sent: usize = waiting.events.drain(..sending).map(|(_, bytes)| bytes).sum();
+                    waiting.bytes -= sent;
                     drop(waiting);
                     self.changed.notify_all();
                 }

@@ -45,6 +45,8 @@ impl Session {
         let is_news = match status {
             "starting" | "stopped" | "error" => true,
             "running" => matches!(self.claude_status.as_str(), "unknown" | "starting"),
+            // Hooks know it better.
+            "thinking" => !self.is_hooked(),
             _ => false,
         };
         if is_news {

@@ -2,8 +2,9 @@
 //! Never twice, and never 0 for unknown.
 //!
 //! Transcripts tell each answer and its tokens. OTLP tells the same requests with their cost, as log records, and sums as
-//! metrics; both can only miss some, so the one that says more is believed, and they are never added. Where nobody
-//! reports what a request cost, its estimate counts, and says so.
+//! metrics; both can only miss some, so the one that says more is believed, and they are never added. Where OTLP tells
+//! nothing, the sum that a run in print mode ends with takes its place. Where nobody reports what a request cost, its
+//! estimate counts, and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,11 @@ pub(super) struct Reported {
     logs: Usage,
     metrics: Usage,
     series: Series,
+    /// What the result of a run in print mode tells.
+    #[serde(default)]
+    streamed: Usage,
+    #[serde(default)]
+    streamed_series: Series,
     /// What transcripts tell; its cost is the estimate of those requests whose cost nobody reported.
     #[serde(default)]
     transcript: Usage,
@@ -91,19 +97,17 @@ impl Session {
         let more = |usage: &Usage| (usage.tokens.total(), usage.cost_micros);
         let (logs, metrics, transcript) = (&reported.logs, &reported.metrics, &reported.transcript);
         let by_otlp = if more(metrics) > more(logs) { metrics } else { logs };
+        let (by_otlp, metrics, door) = match by_otlp.is_empty() {
+            true => (&reported.streamed, &reported.streamed, Source::Launcher),
+            false => (by_otlp, metrics, Source::Otlp),
+        };
         if transcript.is_empty() && reported.said.is_none() {
             let costed = if by_otlp.cost_micros.is_some() { Costed::Reported } else { Costed::Unpriced };
-            let cost_source = by_otlp.cost_micros.map(|_| Source::Otlp);
+            let cost_source = by_otlp.cost_micros.map(|_| door);
             let unpriced = by_otlp.models.iter().filter(|(_, spent)| spent.cost_micros.is_none());
             let unpriced = unpriced.map(|(model, _)| model.clone()).collect();
             let usage = by_otlp.clone();
-            return (!usage.is_empty()).then_some(Spending {
-                usage,
-                source: Source::Otlp,
-                costed,
-                cost_source,
-                unpriced,
-            });
+            return (!usage.is_empty()).then_some(Spending { usage, source: door, costed, cost_source, unpriced });
         }
         let mut usage = transcript.clone();
         // The client asks for titles and the like without writing it down.
@@ -135,7 +139,7 @@ impl Session {
             }
             usage.cost_micros = metrics.cost_micros;
             unpriced.clear();
-            (costed, cost_source) = (Costed::Reported, Some(Source::Otlp));
+            (costed, cost_source) = (Costed::Reported, Some(door));
         } else {
             // Each request has one cost: what was reported of it, else its estimate.
             for (model, spent) in &mut usage.models {
@@ -158,8 +162,9 @@ impl Session {
     pub fn usage_reported(&self) -> Option<Usage> {
         let Spending { mut usage, source, .. } = self.spending()?;
         if source == Source::Transcript {
-            let Reported { logs, metrics, said, .. } = &self.reported;
+            let Reported { logs, metrics, streamed, said, .. } = &self.reported;
             let by_otlp = if metrics.cost_micros > logs.cost_micros { metrics } else { logs };
+            let by_otlp = if by_otlp.is_empty() { streamed } else { by_otlp };
             for (model, spent) in &mut usage.models {
                 let by_said = said.as_ref().and_then(|said| said.models.get(model)).copied();
                 spent.cost_micros = by_said.max(by_otlp.models.get(model).and_then(|spent| spent.cost_micros));
@@ -171,10 +176,10 @@ impl Session {
     /// Whether nothing was told of tokens and cost since `before`, an earlier state of this session.
     pub fn spends_as(&self, before: &Session) -> bool {
         let of = |session: &Session| {
-            let Reported { logs, metrics, transcript, said, .. } = &session.reported;
+            let Reported { logs, metrics, streamed, transcript, said, .. } = &session.reported;
             let counts = |usage: &Usage| (usage.requests, usage.tokens, usage.cost_micros);
             let said = said.as_ref().map(|said| (said.at, said.cost_micros));
-            (counts(logs), counts(metrics), counts(transcript), said)
+            (counts(logs), counts(metrics), counts(streamed), counts(transcript), said)
         };
         of(self) == of(before)
     }
@@ -291,8 +296,11 @@ impl Session {
         if fact.sources.contains(&Source::Transcript) {
             return self.cost_said(fact);
         }
-        if let Some(data) = fact.data.as_object() {
-            let Reported { metrics, series, .. } = &mut self.reported;
+        let Some(data) = fact.data.as_object() else { return };
+        let Reported { metrics, series, streamed, streamed_series, .. } = &mut self.reported;
+        if fact.sources.contains(&Source::Launcher) {
+            add_points(streamed, streamed_series, data);
+        } else {
             add_points(metrics, series, data);
         }
     }

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use crate::access::Granted;
 use crate::app::App;
-use crate::runs::{Asked, Attending, Refusal, Runs};
+use crate::ingest;
+use crate::runs::{Asked, Attending, Refusal, Runs, Told};
 
 /// `{"runs": [{"launch_id", "session_id"?, "agent_command", "launch_method", "pid", "commands": […]}…]}`.
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
@@ -34,6 +35,23 @@ pub(crate) async fn attend(
     let Json(said) = said.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let orders = Runs::attend(&app, &id, said).await?;
     Ok(super::json(json!({ "orders": orders }).to_string()))
+}
+
+/// What a launcher tells of its run: an array of events as for `/emit`, and of `{"stream_json": line, "time_ms"}`. Answers
+/// when it is stored.
+pub(crate) async fn tell(
+    State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
+    Path(id): Path<String>,
+    told: Result<Json<Vec<Told>>, JsonRejection>,
+) -> Result<Response, Problem> {
+    if !granted.trusted {
+        return Err(Refusal::NotTrusted.into());
+    }
+    let Json(told) = told.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let facts = app.runs.streams.facts(&app, &id, told).map_err(|refusal| Problem::bad_request(refusal.to_string()))?;
+    let seqs = if facts.is_empty() { Vec::new() } else { ingest::http::record(&app, facts).await? };
+    Ok(super::json(json!({ "status": "ok", "seqs": seqs }).to_string()))
 }
 
 /// `{"command": "interrupt" | "stop" | "prompt", "session_id" | "launch_id", "text"?, "force"?, "port"?}`.
