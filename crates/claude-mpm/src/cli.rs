@@ -299,6 +299,25 @@ pub(crate) enum HooksCommand {
     Uninstall(HooksArgs),
     /// Say what is installed, where, and for which port
     Status(HooksArgs),
+    /// Print the hooks for another agent, to be put into its settings
+    Print {
+        /// Whose they are
+        #[arg(value_enum)]
+        program: Program,
+        #[command(flatten)]
+        hooks: HooksArgs,
+    },
+}
+
+/// An agent that has hooks, and is not Claude Code.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum Program {
+    /// OpenAI's Codex CLI
+    Codex,
+    /// Google's Gemini CLI
+    Gemini,
+    /// Cursor
+    Cursor,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -174,10 +174,11 @@ impl Launch {
 
     /// Whether its stdout is JSON that says what it does.
     fn prints_json(&self) -> bool {
-        let mut formats = self.arguments.iter().enumerate().filter_map(|(place, argument)| match argument.to_str()? {
-            "--output-format" => self.arguments.get(place + 1)?.to_str(),
-            other => other.strip_prefix("--output-format="),
-        });
+        let mut formats =
+            self.arguments.iter().enumerate().filter_map(|(place, argument)| match argument.to_str()? {
+                "--output-format" => self.arguments.get(place + 1)?.to_str(),
+                other => other.strip_prefix("--output-format="),
+            });
         self.is_claude && formats.next_back().is_some_and(|format| matches!(format, "stream-json" | "json"))
     }
 

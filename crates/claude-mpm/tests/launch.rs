@@ -398,3 +398,36 @@ fn what_a_real_client_prints_as_json_is_understood_with_hooks_and_without() {
         assert!(session["usage"]["cost_usd"].as_f64().unwrap() > 0.0, "{session}");
     }
 }
+
+#[test]
+fn hooks_of_other_agents_are_printed_for_their_settings_and_tell_the_monitor_what_they_do() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    for (agent, event) in [("codex", "PreToolUse"), ("gemini", "BeforeTool"), ("cursor", "preToolUse")] {
+        let printed = home.program(&["hooks", "print", agent, "--port", &monitor.port.to_string()]).output().unwrap();
+        let hooks: Value = serde_json::from_slice(&printed.stdout).unwrap();
+        let where_to = String::from_utf8_lossy(&printed.stderr).into_owned();
+        assert!(where_to.contains(&format!("~/.{agent}/")), "{where_to}");
+        let entry = &hooks["hooks"][event][0];
+        let command = entry["command"].as_str().or(entry["hooks"][0]["command"].as_str()).unwrap();
+        let recording = support::repository().join("fixtures/programs").join(agent).with_extension("jsonl");
+        for line in std::fs::read_to_string(recording).unwrap().lines() {
+            let mut hook = Command::new("sh");
+            hook.args(["-c", command]).env_clear().env("HOME", home.path()).stdin(Stdio::piped());
+            let mut hook = hook.stdout(Stdio::piped()).spawn().unwrap();
+            hook.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+            let ended = hook.wait_with_output().unwrap();
+            assert!(ended.status.success() && ended.stdout.is_empty());
+        }
+        let query = format!("/api/v1/events?q={}", if agent == "cursor" { "MCP" } else { "Bash" });
+        let found = eventually("its calls are in the history", || {
+            let found = monitor.get(&query)["events"].as_array().unwrap().clone();
+            found.iter().any(|event| event["data"]["agent_program"] == agent).then_some(found)
+        });
+        assert!(found.iter().all(|event| event["sources"][0] != "http"));
+        let sessions = monitor.get("/api/v1/sessions");
+        let of_it = |session: &&Value| session["agent_program"] == agent;
+        let session = sessions["sessions"].as_array().unwrap().iter().find(of_it).unwrap();
+        assert_eq!((&session["project"], &session["last_prompt"]), (&"shop".into(), &"Make the tests pass".into()));
+    }
+}

@@ -1,7 +1,10 @@
-//! What Claude Code sends on a hook's stdin, read once into a fact. Lenient: unknown events and fields are kept.
+//! What Claude Code sends on a hook's stdin, and what other agents send on theirs, read once into a fact. Lenient: unknown
+//! events and fields are kept.
 //!
 //! Source of the format: Claude Code's hooks reference, and recordings of a real client (`fixtures/claude`). A payload
 //! carries no time; the hook program stamps it.
+
+mod programs;
 
 use serde_json::{Map, Value, json};
 
@@ -29,7 +32,8 @@ pub fn read(stdin: &[u8], time: Time, source: Source) -> Fact {
 }
 
 /// Turns a parsed payload into a fact.
-pub fn from_payload(payload: Map<String, Value>, time: Time, source: Source) -> Fact {
+pub fn from_payload(mut payload: Map<String, Value>, time: Time, source: Source) -> Fact {
+    programs::translate(&mut payload);
     let mut data = Value::Object(payload);
     redact::value(&mut data);
     let hook_event = data.get("hook_event_name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -118,11 +122,25 @@ fn kind_of(hook_event: &str, data: &Value) -> Kind {
 /// Hooks of a tool call happen once for their call; any other may come again with the same words.
 fn identity_of(hook_event: &str, data: &Value) -> Identity {
     let Some(session) = data.get("session_id").and_then(Value::as_str) else { return Identity::Unique };
-    let once = matches!(hook_event, "PreToolUse" | "PostToolUse" | "PostToolUseFailure" | "PermissionDenied");
-    if once && let Some(call) = data.get("tool_use_id").and_then(Value::as_str) {
-        return Identity::Once(Identity::key_of(&[session.as_bytes(), hook_event.as_bytes(), call.as_bytes()]));
+    let is_of_call = matches!(hook_event, "PreToolUse" | "PostToolUse" | "PostToolUseFailure" | "PermissionDenied");
+    if is_of_call && let Some(call) = data.get("tool_use_id").and_then(Value::as_str) {
+        return once(session, hook_event, call);
     }
     Identity::Repeatable(Identity::key_of(&[session.as_bytes(), hook_event.as_bytes(), data.to_string().as_bytes()]))
+}
+
+fn once(session: &str, hook_event: &str, call: &str) -> Identity {
+    Identity::Once(Identity::key_of(&[session.as_bytes(), hook_event.as_bytes(), call.as_bytes()]))
+}
+
+/// The identity of a call's beginning or end, as the hook that names the call has it.
+pub(crate) fn identity_of_call(session: &str, kind: Kind, call: &str) -> Identity {
+    let hook_event = match kind {
+        Kind::ToolCallStarted => "PreToolUse",
+        Kind::ToolCallFailed => "PostToolUseFailure",
+        _ => "PostToolUse",
+    };
+    once(session, hook_event, call)
 }
 
 fn outcome_of(kind: Kind, data: &Value) -> Option<Outcome> {

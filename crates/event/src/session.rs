@@ -71,6 +71,9 @@ pub struct Session {
     pub git_branch: Option<String>,
     /// The permission mode, as last told.
     pub permission_mode: Option<String>,
+    /// The agent, where it is not Claude Code: `codex`, `gemini` or `cursor`.
+    #[serde(default)]
+    pub agent_program: Option<String>,
     /// `interactive`, `subprocess`, `exec` or `headless`, when known.
     pub launch_method: Option<String>,
     /// The run of our launcher that it is in now.
@@ -136,6 +139,7 @@ impl Session {
             model: None,
             git_branch: None,
             permission_mode: None,
+            agent_program: None,
             launch_method: None,
             launch: None,
             started_at: first_heard,
@@ -181,18 +185,20 @@ impl Session {
 
     /// Whether `fact` was told before, by another door or by the same one again; if so, as which event (I2).
     pub fn knows(&mut self, fact: &Fact) -> Option<Known> {
+        let twice = self.call_told_twice(fact);
         let identities = self.identities.get_or_insert_default();
         if let Some(seq) = identities.known(fact) {
             return Some(seq);
         }
-        let seq = self.counterparts.known(fact)?;
+        let seq = self.counterparts.known(fact).or(twice)?;
         // Told once more, it is recognised at once.
         identities.remember(fact, seq);
         Some(seq)
     }
 
     /// Takes a fact that will be event number `seq`. Returns it completed, and after it what it implies, in order.
-    pub fn take(&mut self, fact: Fact, seq: u64) -> Vec<Fact> {
+    pub fn take(&mut self, mut fact: Fact, seq: u64) -> Vec<Fact> {
+        self.name_call(&mut fact, seq);
         if let Some(identities) = &mut self.identities {
             identities.remember(&fact, seq);
         }
@@ -324,6 +330,7 @@ impl Session {
         keep(&mut self.transcript_path, "transcript_path");
         keep(&mut self.title, "session_title");
         keep(&mut self.launch_method, "launch_method");
+        keep(&mut self.agent_program, "agent_program");
         if fact.agent_id.is_none() || self.cwd.is_none() {
             if let Some(cwd) = fact.cwd.as_deref() {
                 self.cwd = Some(cwd.to_owned());

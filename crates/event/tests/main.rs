@@ -6,6 +6,7 @@ mod filter;
 mod hostile;
 mod monitor;
 mod performance;
+mod programs;
 mod recordings;
 mod redact;
 mod states;

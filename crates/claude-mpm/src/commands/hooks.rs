@@ -4,6 +4,7 @@ mod client;
 mod edit;
 mod files;
 mod places;
+mod print;
 mod program;
 mod settings;
 mod slash;
@@ -110,6 +111,7 @@ pub(crate) fn run(command: &HooksCommand) -> Result<(), Failure> {
         HooksCommand::Install(args) => install(&Options::new(args)?)?,
         HooksCommand::Uninstall(args) => uninstall(&Options::new(args)?)?,
         HooksCommand::Status(args) => status(&Options::new(args)?)?,
+        HooksCommand::Print { program, hooks } => print::run(&Options::new(hooks)?, *program)?,
     };
     report::line(report);
     Ok(())

@@ -11,6 +11,39 @@ use crate::tool_call::{self, OpenCall};
 use crate::vocabulary::Kind;
 
 impl Session {
+    /// Gives a call of a program that has no ids for its calls one; its end is that of the open call with the same input.
+    pub(super) fn name_call(&self, fact: &mut Fact, seq: u64) {
+        let (Some(tool), None, Some(program)) = (&fact.tool_name, &fact.tool_use_id, fact.text("agent_program")) else {
+            return;
+        };
+        let call = match fact.kind {
+            Kind::ToolCallStarted => Some(format!("{program}-{seq}")),
+            Kind::ToolCallFinished | Kind::ToolCallFailed => {
+                let key = tool_call::input_key(tool, fact.data.get("tool_input"));
+                let open = self.calls.matching(fact.agent_id.as_deref(), tool, key, |_| false);
+                open.map(|call| call.tool_use_id.clone())
+            }
+            _ => None,
+        };
+        if let Some(call) = call {
+            // Another hook of the same call may name it, and tells nothing new then.
+            fact.identity = hook_input::identity_of_call(&self.session_id, fact.kind, &call);
+            fact.tool_use_id = Some(call);
+        }
+    }
+
+    /// The beginning of an open call that another hook of the same call told already.
+    pub(super) fn call_told_twice(&self, fact: &Fact) -> Option<u64> {
+        if fact.kind != Kind::ToolCallStarted
+            || fact.tool_use_id.is_some()
+            || fact.text("agent_program") != Some("cursor")
+        {
+            return None;
+        }
+        let key = tool_call::input_key(fact.tool_name.as_deref()?, fact.data.get("tool_input"));
+        Some(self.calls.open().iter().find(|call| call.input_key == key && call.agent_id == fact.agent_id)?.seq)
+    }
+
     pub(super) fn call_began(&mut self, fact: &Fact, seq: u64, implied: &mut Vec<Fact>) {
         if let Some(agent_id) = &fact.agent_id {
             self.agents.resumed(agent_id, fact.time);

@@ -172,6 +172,8 @@ pub struct SessionJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     permission_mode: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    agent_program: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     launch_method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     launch_id: Option<&'a str>,
@@ -326,6 +328,7 @@ impl<'a> SessionJson<'a> {
             claude_status: &session.claude_status,
             model: session.model.as_deref(),
             permission_mode: session.permission_mode.as_deref(),
+            agent_program: session.agent_program.as_deref(),
             launch_method: session.launch_method.as_deref(),
             launch_id: session.launch.as_ref().map(|launch| launch.launch_id.as_str()),
             agents: session.agents.known(),

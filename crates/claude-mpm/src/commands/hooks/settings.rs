@@ -27,7 +27,8 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    fn value(&self) -> Value {
+    /// What follows the program.
+    pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--port".to_owned(), self.port.to_string()];
         if let Some(cap_bytes) = self.cap_bytes {
             arguments.extend(["--cap-bytes".to_owned(), cap_bytes.to_string()]);
@@ -35,7 +36,11 @@ impl Handler {
         if let Some(home) = &self.home {
             arguments.extend(["--home".to_owned(), home.display().to_string()]);
         }
-        json!({"type": "command", "command": self.program.display().to_string(), "args": arguments, "timeout": TIMEOUT_S})
+        arguments
+    }
+
+    fn value(&self) -> Value {
+        json!({"type": "command", "command": self.program.display().to_string(), "args": self.arguments(), "timeout": TIMEOUT_S})
     }
 }
 
