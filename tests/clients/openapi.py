@@ -25,6 +25,7 @@ def validator(of):
 held = {
     "event/*.json": schema("Event"),
     "session/*.json": schema("Session"),
+    "spans/*.json": answer("/api/v1/sessions/{id}/spans"),
     "server/agents.json": answer("/agents"),
     "server/content.json": answer("/api/v1/events/{seq}/content"),
     "server/emitted.json": answer("/emit", "post"),

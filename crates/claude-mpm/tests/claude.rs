@@ -250,6 +250,104 @@ fn a_real_permission_prompt_needs_you_until_it_is_answered() {
     assert_eq!(session["state"], "ended", "{session:#}");
 }
 
+/// Plays a scenario in the terminal interface beside `meet`, which is given the session and marks for the driver.
+fn meet(
+    home: &Home,
+    monitor: &Monitor,
+    client: &Path,
+    scenario: &str,
+    meet: impl FnOnce(&dyn Fn(&str), &dyn Fn(&str, &str) -> Value),
+) {
+    let out = home.path().join("out");
+    let mark = |name: &str| fs::write(out.join(name), "").unwrap();
+    let session = |what: &str, state: &str| {
+        support::eventually(what, || {
+            let sessions = monitor.get("/api/v1/sessions");
+            let session = sessions["sessions"].as_array().unwrap().first().cloned();
+            session.filter(|session| session["state"] == state)
+        })
+    };
+    std::thread::scope(|scope| {
+        let running =
+            scope.spawn(|| run(home, client, scenario, &[("MODE", "tui")], &["--permission-mode", "default"]));
+        meet(&mark, &session);
+        running.join().unwrap();
+    });
+}
+
+/// How long after the sign itself an event was recorded, in milliseconds.
+fn delay_ms(event: &Value) -> i64 {
+    let at = |key: &str| event::event::Time::parse(event[key].as_str().unwrap()).unwrap().ms();
+    at("recorded_at") - at("time")
+}
+
+#[test]
+fn an_approved_command_of_a_minute_needs_nobody_long_before_it_ends_and_escape_ends_it() {
+    let Some(client) = support::tool("CLAUDE_MPM_TEST_CLAUDE") else { return };
+    if support::program_on_path("tmux").is_none() {
+        return;
+    }
+    let home = Home::new();
+    let monitor = home.monitor();
+    prepare(&home, &monitor, &client);
+    meet(&home, &monitor, &client, "approve", |mark, session| {
+        let needed = session("it asks", "need");
+        assert_eq!((&needed["need"]["kind"], &needed["need"]["answered"]), (&json!("permission"), &json!("no")));
+        mark("needed");
+        let working = session("the approval is seen", "working");
+        assert!(working.get("need").is_none(), "{working:#}");
+        assert_eq!(working["open_calls"].as_array().unwrap().len(), 1, "the command runs on: {working:#}");
+        mark("answered");
+        session("the interrupt is seen", "idle");
+        mark("interrupted");
+    });
+    let events = monitor.history_when(is_over);
+    let decided = events.iter().find(|event| event["kind"] == "tool_call.decided").unwrap();
+    assert!(decided["tool_use_id"].is_string(), "{decided:#}");
+    assert!(delay_ms(decided) <= 250, "seen {} ms after it was to be seen: {decided:#}", delay_ms(decided));
+    let interrupted = events.iter().find(|event| event["kind"] == "turn.interrupted").unwrap();
+    // The client itself writes its transcript about every 100 ms.
+    assert!(delay_ms(interrupted) <= 500, "{interrupted:#}");
+    let call = events.iter().find(|event| event["kind"] == "tool_call.failed").unwrap();
+    assert_eq!(call["outcome"], "interrupted", "{call:#}");
+}
+
+#[test]
+fn a_refusal_with_escape_ends_the_need_though_no_hook_tells_it() {
+    let Some(client) = support::tool("CLAUDE_MPM_TEST_CLAUDE") else { return };
+    if support::program_on_path("tmux").is_none() {
+        return;
+    }
+    let home = Home::new();
+    let monitor = home.monitor();
+    prepare(&home, &monitor, &client);
+    meet(&home, &monitor, &client, "refuse", |mark, session| {
+        session("it asks", "need");
+        mark("needed");
+        let idle = session("the refusal is seen", "idle");
+        assert_eq!(idle["open_calls"], json!([]), "{idle:#}");
+        mark("answered");
+    });
+}
+
+#[test]
+fn a_client_that_is_killed_while_it_asks_has_ended_and_asks_nobody() {
+    let Some(client) = support::tool("CLAUDE_MPM_TEST_CLAUDE") else { return };
+    if support::program_on_path("tmux").is_none() {
+        return;
+    }
+    let home = Home::new();
+    let monitor = home.monitor();
+    prepare(&home, &monitor, &client);
+    meet(&home, &monitor, &client, "killed", |mark, session| {
+        session("it asks", "need");
+        mark("needed");
+        let ended = session("its death is seen", "ended");
+        assert_eq!(ended["reason"]["summary"], "client_gone", "{ended:#}");
+        mark("answered");
+    });
+}
+
 #[test]
 fn uninstalling_gives_the_settings_back_byte_for_byte() {
     let home = Home::new();

@@ -38,6 +38,7 @@ pub mod prices;
 pub mod redact;
 #[cfg(feature = "words")]
 pub mod session;
+pub mod spans;
 #[cfg(feature = "words")]
 pub mod stream_json;
 #[cfg(feature = "words")]

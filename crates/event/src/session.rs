@@ -106,6 +106,12 @@ pub struct Session {
     pub last_prompt: Option<String>,
     /// The last words of the agent, as one line.
     pub last_message: Option<String>,
+    /// How often it changed: a second telling changes it without an event.
+    #[serde(default)]
+    pub revision: u64,
+    /// How often a second telling changed what an earlier event told.
+    #[serde(default)]
+    pub corrections: u64,
     /// The event that says that it ended.
     ended_seq: u64,
     attention: Attention,
@@ -155,6 +161,8 @@ impl Session {
             counts: Counts::default(),
             last_prompt: None,
             last_message: None,
+            revision: 0,
+            corrections: 0,
             ended_seq: 0,
             attention: Attention::default(),
             activity: (first_heard.ms() / 60_000, vec![0; ACTIVITY_MINUTES]),
@@ -208,15 +216,20 @@ impl Session {
     /// Takes a fuller telling of event number `seq`, which OTLP alone told so far. What it implies besides will be the
     /// events from `next` on.
     pub fn take_fuller(&mut self, fact: Fact, seq: u64, next: u64) -> Vec<Fact> {
+        self.corrections += 1;
         self.take_as(fact, seq, next, false)
     }
 
     /// Takes another telling, `again`, of the event `known`. Returns whether it told the session anything.
     pub fn take_again(&mut self, known: &Fact, again: &Fact) -> bool {
-        known.kind == Kind::ApiRequestFinished && self.request_told_again(known, again)
+        let changed = known.kind == Kind::ApiRequestFinished && self.request_told_again(known, again);
+        self.revision += u64::from(changed);
+        self.corrections += u64::from(changed);
+        changed
     }
 
     fn take_as(&mut self, mut fact: Fact, seq: u64, next: u64, is_new: bool) -> Vec<Fact> {
+        self.revision += 1;
         self.recognise(&mut fact);
         self.hear_of_launch(&mut fact);
         let is_guess = fact.agent_id.as_deref().is_some_and(|id| self.agents.is_guess(id, fact.agent_type.as_deref()));
@@ -274,6 +287,11 @@ impl Session {
     /// Which state the session is in at `now`, since when, and because of what.
     pub fn state(&self, now: Time) -> (State, Time, Option<Reason>) {
         attention::state(self, now)
+    }
+
+    /// The questions that wait for a person.
+    pub fn needs(&self) -> &[Need] {
+        self.attention.needs()
     }
 
     /// Events per minute of the last [`ACTIVITY_MINUTES`] minutes before `now`, oldest first.

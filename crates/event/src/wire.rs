@@ -4,4 +4,6 @@ pub mod broadcast;
 pub mod claude_mpm;
 pub mod history;
 pub mod socketio;
+pub mod spans;
+pub mod table;
 pub mod websocket;

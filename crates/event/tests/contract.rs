@@ -9,6 +9,7 @@ use event::hook_input;
 use event::otlp;
 use event::prices::Prices;
 use event::session::Session;
+use event::spans::{self, Asked, Story};
 use event::transcript::Transcript;
 use event::vocabulary::{Kept, Kind, ROWS, When};
 use event::wire::history::{self, EventJson, SessionJson};
@@ -278,6 +279,20 @@ fn sessions_have_one_json_form() {
         assert_nothing_null(&json, name);
         golden.is(name, &json);
     }
+    golden.done();
+}
+
+#[test]
+fn a_session_as_spans_has_one_json_form() {
+    let story = story();
+    let mut spans = Story::default();
+    let kept = story.events.iter().map(sent).filter(|event| spans::KINDS.contains(&event.fact.kind.name()));
+    for event in kept {
+        spans.take(json!(EventJson::from(&event)).to_string().as_bytes());
+    }
+    let report = spans.told("c01bd4e7-22aa-4f19-8c3d-91d2c7fe0a11", Asked::default(), Time::from_ms(0));
+    let mut golden = Golden::new("spans");
+    golden.is("session", &json!(report));
     golden.done();
 }
 

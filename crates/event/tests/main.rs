@@ -9,6 +9,7 @@ mod performance;
 mod programs;
 mod recordings;
 mod redact;
+mod spans;
 mod states;
 mod stream_json;
 mod transcripts;

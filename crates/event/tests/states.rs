@@ -1,6 +1,6 @@
 //! Who needs a person: stories of hooks, and the state that each step leaves. Seconds first, then what happens.
 
-use event::event::{Outcome, Source, Time};
+use event::event::{Fact, Outcome, Source, Time};
 use event::session::State::{Ended, Failing, Idle, Need, Stuck, Working};
 use event::session::{Session, State};
 use event::vocabulary::Kind;
@@ -21,14 +21,30 @@ fn play(story: &[Step<'_>]) -> Monitor {
         now = now.max(at);
         let verb = words.next().unwrap();
         let fields: Vec<(&str, &str)> = words.map(|word| word.split_once('=').unwrap()).collect();
-        if verb != "look" {
-            monitor.tell(&hook(verb, &fields), at, Source::Hook);
+        match verb {
+            "look" => {}
+            "seen" | "escape" => drop(monitor.take(shown(&monitor, verb, at))),
+            _ => drop(monitor.tell(&hook(verb, &fields), at, Source::Hook)),
         }
         let (state, since, _) = session(&monitor).state(now);
         assert_eq!(state, *wanted, "after {step:?} of {story:#?}");
         assert!(since <= now, "after {step:?} the state began in the future");
     }
     monitor
+}
+
+/// What no hook tells: the server sees that the oldest question was answered; the transcript has an interrupt.
+fn shown(monitor: &Monitor, verb: &str, at: Time) -> Fact {
+    let (kind, source, data) = match verb {
+        "seen" => {
+            let asked = session(monitor).needs().first().map(|need| need.seq);
+            (Kind::ToolCallDecided, Source::Server, json!({ "decision": "accept", "need_seq": asked }))
+        }
+        _ => (Kind::TurnInterrupted, Source::Transcript, json!({ "by": "user" })),
+    };
+    let mut fact = Fact::new(kind, at, source, data);
+    fact.session_id = Some("s".to_owned());
+    fact
 }
 
 fn session(monitor: &Monitor) -> &Session {
@@ -113,7 +129,19 @@ fn hook(verb: &str, fields: &[(&str, &str)]) -> Value {
 fn a_question_ends_with_the_first_sign_of_its_answer() {
     let asked: [Step<'_>; 4] =
         [("0 start", Idle), ("1 prompt p=1", Working), ("2 pre p=1 t=a", Working), ("3 ask p=1", Need)];
-    let answers: [&[Step<'_>]; 9] = [
+    let answers: [&[Step<'_>]; 12] = [
+        // Approved, and the command runs on: somebody saw it.
+        &[("5 seen", Working), ("64 look", Working), ("65 post p=1 t=a", Working), ("66 stop p=1", Idle)],
+        // Asked again at once: what was seen answers the first question alone.
+        &[("4 pre p=1 t=b cmd=two", Need), ("5 ask p=1 cmd=two", Need), ("6 seen", Need), ("7 seen", Working)],
+        // Escape, as the transcript tells it; a late line is of an earlier question.
+        &[
+            ("4 escape", Idle),
+            ("5 prompt p=2", Working),
+            ("6 pre p=2 t=b", Working),
+            ("7 ask p=2", Need),
+            ("4 escape", Need),
+        ],
         &[
             ("3600 look", Need),
             ("3601 post p=1 t=a", Working),

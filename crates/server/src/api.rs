@@ -1,16 +1,21 @@
 //! Answers: one file per question.
 
 pub(crate) mod agents;
+pub(crate) mod clients;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod health;
+pub(crate) mod machine;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod problem;
 pub(crate) mod reference;
 pub(crate) mod runs;
 pub(crate) mod sessions;
+pub(crate) mod spans;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod transcript;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;

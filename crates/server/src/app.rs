@@ -1,11 +1,14 @@
 //! What every door and every answer shares.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use event::event::{Event, Fact, Source, Time};
 use event::filter;
+use event::session::Session;
 use event::vocabulary::Kind;
+use event::wire::history::SessionJson;
 use event::wire::websocket::Instance;
 use serde_json::json;
 use store::{Options, Reader, Store, Words};
@@ -13,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
+use crate::api;
 use crate::clock;
 use crate::config::{Config, StartError};
 use crate::hub::{Hub, Published, State};
@@ -41,6 +45,10 @@ pub(crate) struct App {
     pub(crate) registered: live::socketio::Registered,
     /// What serves the namespace `/admin`, if somebody may join it.
     pub(crate) admin: Option<Admin>,
+    /// What was read of the sessions that somebody looks at.
+    pub(crate) stories: api::spans::Stories,
+    /// Questions of which nothing would show that they were answered, by the events that asked. Short scopes only.
+    unsure: Mutex<HashSet<u64>>,
     pub(crate) started_at: Time,
     pub(crate) stopping: AtomicBool,
     /// HTTP requests and inbound socket requests since the start.
@@ -86,6 +94,8 @@ impl App {
             reader,
             returning,
             registered: live::socketio::Registered::default(),
+            stories: api::spans::Stories::default(),
+            unsure: Mutex::new(HashSet::new()),
             started_at: clock::now(),
             stopping: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -101,6 +111,22 @@ impl App {
     /// Which server this is, for clients that follow several.
     pub(crate) fn instance(&self) -> Instance {
         Instance { port: self.port, host: self.host.clone() }
+    }
+
+    /// A session as viewers see it now.
+    pub(crate) fn shown<'a>(&self, session: &'a Session, now: Time) -> SessionJson<'a> {
+        let unsure = self.unsure.lock().unwrap_or_else(PoisonError::into_inner);
+        SessionJson::at(session, now).with_unsure(|seq| unsure.contains(&seq))
+    }
+
+    /// Whether it is unsure that the question of this event still waits.
+    pub(crate) fn is_unsure(&self, seq: u64) -> bool {
+        self.unsure.lock().unwrap_or_else(PoisonError::into_inner).contains(&seq)
+    }
+
+    /// Replaces the questions of which nothing would show that they were answered.
+    pub(crate) fn set_unsure(&self, seqs: HashSet<u64>) {
+        *self.unsure.lock().unwrap_or_else(PoisonError::into_inner) = seqs;
     }
 
     /// Live clients now.

@@ -11,6 +11,7 @@ use store::{Key, StoreError};
 
 pub use crate::access::forwarded::Network;
 use crate::live::admin::check_hash;
+use crate::surroundings::Surroundings;
 
 /// Live clients at a time, if the configuration says nothing: each costs about 10 KB.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -59,6 +60,8 @@ pub struct Config {
     pub transcripts: bool,
     /// What tokens cost where the client does not say.
     pub prices: Arc<Prices>,
+    /// What may be asked about what lies around it.
+    pub surroundings: Option<Arc<dyn Surroundings>>,
     /// Its version, as `/health` tells it.
     pub version: String,
     /// Who may join the namespace `/admin`; if none is named, whoever looks from this machine where no token is needed.

@@ -26,6 +26,7 @@ mod recorder;
 mod retention;
 mod router;
 mod runs;
+mod surroundings;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -48,6 +49,7 @@ pub use live::admin::hash_password;
 pub use live::roster::Connected;
 use recorder::Recorder;
 pub use recorder::stored_record;
+pub use surroundings::Surroundings;
 
 /// How long the recorder may take to commit what it was told before a shutdown goes on without it.
 const RECORDER_STOP_MAX: Duration = Duration::from_secs(10);
@@ -138,6 +140,7 @@ impl Server {
         live::start(&app, &mut tasks);
         retention::start(&app, keeper, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);
+        ingest::clients::start(&app, &mut tasks);
         ingest::transcripts::start(&app, transcripts, &mut tasks);
         let router = router::router(&app);
         let second = app.stopped.child_token();

@@ -10,7 +10,10 @@ use axum::routing::{any, get, post};
 use http::{StatusCode, header};
 
 use crate::api::problem::Problem;
-use crate::api::{agents, events, health, metrics, openapi, reference, runs, sessions, stats, status};
+use crate::api::{
+    agents, clients, events, export, health, machine, metrics, openapi, reference, runs, sessions, spans, stats,
+    status, transcript,
+};
 use crate::app::App;
 use crate::ingest;
 use crate::live;
@@ -33,6 +36,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api", get(reference::answer))
         .route("/api/events", post(ingest::http::hook_scripts))
         .route("/api/v1/events", get(events::page))
+        .route("/api/v1/events/export", get(export::answer))
         .route("/api/v1/events/{seq}", get(events::one))
         .route("/api/v1/events/{seq}/content", get(events::content))
         .route("/api/v1/sessions", get(sessions::list))
@@ -40,8 +44,16 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/runs/{id}/attend", post(runs::attend))
         .route("/api/v1/runs/{id}/events", post(runs::tell))
         .route("/api/v1/commands", post(runs::command))
+        .route("/api/v1/sessions/{id}/spans", get(spans::answer))
+        .route("/api/v1/sessions/{id}/transcript", get(transcript::answer))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
+        .route("/api/v1/clients", get(clients::list))
+        .route("/api/v1/clients/{id}/disconnect", post(clients::disconnect))
+        .route("/api/v1/doctor", get(machine::doctor))
+        .route("/api/v1/monitors", get(machine::monitors))
+        .route("/api/v1/store", get(machine::store))
+        .route("/api/v1/log", get(machine::log))
         .route("/api/v1/openapi.json", get(openapi::answer))
         .route("/api/v1/stream", get(live::stream::answer))
         .route("/admin", get(page::admin::enter))

@@ -33,6 +33,11 @@ pub(crate) fn run(options: &LogsArgs) -> Result<(), Failure> {
     if options.follow { follow(&path, file).map_err(failed) } else { Ok(()) }
 }
 
+/// The last lines of a log.
+pub(crate) fn last(path: &Path, count: usize) -> std::io::Result<Vec<String>> {
+    last_lines(&mut File::open(path)?, count)
+}
+
 /// The file is then at its end.
 fn last_lines(file: &mut File, count: usize) -> std::io::Result<Vec<String>> {
     let begin = file.metadata()?.len().saturating_sub(END_BYTES);

@@ -2,6 +2,7 @@
 
 mod logging;
 mod spools;
+mod surroundings;
 
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -25,6 +26,7 @@ use crate::daemon::supervisor;
 use crate::report::Failure;
 use crate::settings::{self, Settings};
 use logging::Log;
+use surroundings::Surroundings;
 
 /// Threads that serve: more do not make it faster, and each costs memory.
 const THREADS_MAX: usize = 4;
@@ -117,7 +119,12 @@ pub(crate) fn serve(plan: &Plan, settings: &Settings, ready: impl FnOnce(&Instan
         }
         let mut sockets = bound.sockets().map_err(busy)?;
         let (spools, _readers) = spools::spools(plan, port);
-        let config = config(plan, settings, port, token.clone(), spools)?;
+        let mut config = config(plan, settings, port, token.clone(), spools)?;
+        config.surroundings = Some(Arc::new(Surroundings {
+            home: plan.home.clone(),
+            log: log.path().to_owned(),
+            reclaimed: settings.reclaimed(),
+        }));
         let websocket = config.websocket;
         let server = Server::start(bound, config).await.map_err(|error| explain(plan, error))?;
         let mut registered = instance::register(plan, port, server.instance(), dashboard, token.is_some(), log.path())?;
@@ -346,6 +353,7 @@ fn config(
             settings::FileContents::Always => FileContents::Always,
         },
         transcripts: said.transcripts.unwrap_or(true),
+        surroundings: None,
         prices: Arc::new(Prices::with(said.prices.clone())),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         admin: said.admin.as_ref().map(|admin| Admin {

@@ -1,12 +1,13 @@
 //! Who needs a person: a session's state, by evidence.
 //!
 //! `need` begins with the question and ends with the first sign of an answer. After an approval no hook comes until the
-//! tool ends, so the signs are: a decision that OTLP tells, the same call ending, its agent's batch or end, the end of the turn, the next prompt, the
+//! tool ends, so the signs are: a decision that OTLP tells or the server sees, an interrupt, the same call ending, its agent's batch or end, the end of the turn, the next prompt, the
 //! session's end. A subagent asks on while other agents and the main thread work, or while the main thread waits.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Session;
 use super::turn::{Last, Turn};
@@ -94,6 +95,9 @@ pub struct Need {
     pub agent_id: Option<String>,
     /// The call it is about, if that is known.
     pub tool_use_id: Option<String>,
+    /// The tool it is about.
+    #[serde(default)]
+    pub tool_name: Option<String>,
     /// The tool and input it is about, to recognise its end; 0 when nothing told.
     pub input_key: u64,
     /// Since when.
@@ -145,6 +149,11 @@ impl Attention {
     pub(super) fn conclude(&mut self, implied: &Fact, seq: u64) {
         self.answer(implied);
         self.judge(implied, seq);
+    }
+
+    /// What is asked.
+    pub(super) fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     /// Whether anybody waits for an answer.
@@ -230,6 +239,7 @@ impl Attention {
             kind,
             agent_id: fact.agent_id.clone(),
             tool_use_id: fact.tool_use_id.clone(),
+            tool_name: fact.tool_name.clone(),
             input_key,
             since: fact.time,
             seq,
@@ -299,6 +309,10 @@ impl Need {
 
     /// Whether the decision `fact` is the answer. It names the call, and not what the call was to do.
     fn is_decided_by(&self, fact: &Fact) -> bool {
+        // Who saw the answer on this machine names the question.
+        if let Some(seq) = fact.data.get("need_seq").and_then(Value::as_u64) {
+            return seq == self.seq;
+        }
         match (&self.tool_use_id, &fact.tool_use_id) {
             (Some(asked), Some(decided)) => asked == decided,
             (None, Some(_)) => self.input_key == 0 && self.kind == NeedKind::Permission,
@@ -306,7 +320,8 @@ impl Need {
         }
     }
 
-    const fn name(&self) -> &'static str {
+    /// `permission`, `question`, `plan` or `elicitation`.
+    pub const fn name(&self) -> &'static str {
         match self.kind {
             NeedKind::Permission => "permission",
             NeedKind::Question => "question",

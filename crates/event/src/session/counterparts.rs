@@ -127,6 +127,7 @@ fn key_of(fact: &Fact) -> Option<(u64, bool)> {
             Some((key("agent", &[&fact.prompt_id, &fact.agent_type]), false))
         }
         Kind::CompactionFinished => Some((key("compaction", &[]), false)),
+        Kind::ToolCallDecided if fact.tool_use_id.is_some() => Some((key("decision", &[&fact.tool_use_id]), true)),
         Kind::ApiRequestFinished => {
             let request_id = fact.text("request_id")?.to_owned();
             Some((key("request", &[&Some(request_id)]), true))

@@ -163,6 +163,8 @@ pub struct SessionJson<'a> {
     state_since: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    need: Option<NeedJson<'a>>,
     started_at: Time,
     last_event_at: Time,
     last_seq: u64,
@@ -217,6 +219,43 @@ struct UsageJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     api_requests: Option<u64>,
     models: BTreeMap<String, SpentJson>,
+}
+
+/// The question that waits longest.
+#[derive(Serialize)]
+struct NeedJson<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_use_id: Option<&'a str>,
+    since: Time,
+    seq: u64,
+    summary: &'a str,
+    /// `no`, or `unsure` where nothing would show the answer.
+    answered: &'static str,
+    /// How many wait in all.
+    open: usize,
+}
+
+impl<'a> NeedJson<'a> {
+    fn of(session: &'a Session) -> Option<NeedJson<'a>> {
+        let needs = session.needs();
+        let need = needs.iter().min_by_key(|need| need.since).filter(|_| session.ended.is_none())?;
+        Some(NeedJson {
+            kind: need.name(),
+            agent_id: need.agent_id.as_deref(),
+            tool_name: need.tool_name.as_deref(),
+            tool_use_id: need.tool_use_id.as_deref(),
+            since: need.since,
+            seq: need.seq,
+            summary: &need.summary,
+            answered: "no",
+            open: needs.len(),
+        })
+    }
 }
 
 /// How full the context of the main thread is.
@@ -310,6 +349,16 @@ impl<'a> From<&'a OpenCall> for OpenCallJson<'a> {
 }
 
 impl<'a> SessionJson<'a> {
+    /// The same, with a question marked of which nothing would show that it was answered.
+    pub fn with_unsure(mut self, is_unsure: impl Fn(u64) -> bool) -> SessionJson<'a> {
+        if let Some(need) = &mut self.need
+            && is_unsure(need.seq)
+        {
+            need.answered = "unsure";
+        }
+        self
+    }
+
     /// The session as it is at `now`.
     pub fn at(session: &'a Session, now: Time) -> SessionJson<'a> {
         let (state, state_since, reason) = session.state(now);
@@ -322,6 +371,7 @@ impl<'a> SessionJson<'a> {
             state,
             state_since,
             reason,
+            need: NeedJson::of(session),
             started_at: session.started_at,
             last_event_at: session.last_event_at,
             last_seq: session.last_seq,

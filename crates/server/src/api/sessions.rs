@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use event::wire::history::SessionJson;
+use http::StatusCode;
 use serde_json::json;
 
+use super::problem::Problem;
 use crate::app::App;
 use crate::clock;
 
@@ -14,7 +15,7 @@ use crate::clock;
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
     let now = clock::now();
     let (_, sessions) = app.hub.listed(now);
-    let sessions: Vec<_> = sessions.iter().map(|session| SessionJson::at(session, now)).collect();
+    let sessions: Vec<_> = sessions.iter().map(|session| app.shown(session, now)).collect();
     super::json(json!({ "sessions": sessions }).to_string())
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn snapshot(app: &App) -> serde_json::Value {
         "epoch": app.hub.epoch,
         "instance": app.hub.instance,
         "server_time": now,
-        "sessions": sessions.iter().map(|session| SessionJson::at(session, now)).collect::<Vec<_>>(),
+        "sessions": sessions.iter().map(|session| app.shown(session, now)).collect::<Vec<_>>(),
         "totals": {
             "events": totals.events,
             "errors": totals.errors,
@@ -42,4 +43,9 @@ pub(crate) fn snapshot(app: &App) -> serde_json::Value {
             "by_namespace": totals.by_namespace,
         },
     })
+}
+
+/// Nobody ever heard of that session.
+pub(super) fn unknown(session_id: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_session", format!("there is no session {session_id:?}"))
 }

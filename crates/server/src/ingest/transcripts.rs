@@ -31,6 +31,9 @@ const DOOR: &str = "transcript:";
 /// The watch may miss a change, on a network file system for instance; nothing waits longer than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a file is looked for that its session has not begun to write.
+const LOOK_FOR_NEW_EVERY: Duration = Duration::from_millis(100);
+
 /// Wait before a failed commit is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -39,6 +42,9 @@ const AFTER_END_MS: u64 = 60_000;
 
 /// A session that is silent for longer is looked at again when it speaks.
 const SILENT_MS: u64 = 3_600_000;
+
+/// A session that began within this time may begin its file any moment.
+const MISSING_MS: u64 = 30_000;
 
 /// Files followed at a time; the subagents of a session have one each.
 const FILES_MAX: usize = 4_096;
@@ -65,10 +71,13 @@ struct Door {
     positions: HashMap<PathBuf, Vec<u8>>,
     files: HashMap<PathBuf, Followed>,
     folders: Folders,
+    /// Whether a session that has just begun has no file yet.
+    is_missing: bool,
 }
 
 async fn follow(app: Arc<App>, positions: HashMap<PathBuf, Vec<u8>>) {
-    let mut door = Door { positions, files: HashMap::new(), folders: Folders::new(), app: Arc::clone(&app) };
+    let mut door =
+        Door { positions, files: HashMap::new(), folders: Folders::new(), is_missing: false, app: Arc::clone(&app) };
     door.forget_removed().await;
     let changed = door.folders.changed();
     let mut cursor = app.hub.outbox.subscribe();
@@ -77,7 +86,10 @@ async fn follow(app: Arc<App>, positions: HashMap<PathBuf, Vec<u8>>) {
     while !app.stopped.is_cancelled() {
         let notified = changed.notified();
         let touched = door.folders.touched();
-        if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+        let is_new =
+            |path: &PathBuf| path.extension().is_some_and(|it| it == "jsonl") && !door.files.contains_key(path);
+        let every = if door.is_missing { LOOK_FOR_NEW_EVERY } else { LOOK_EVERY };
+        if looked.is_none_or(|at| at.elapsed() >= every) || touched.iter().any(is_new) {
             looked = Some(Instant::now());
             door.find_files().await;
             door.read_all(|_| true).await;
@@ -104,7 +116,7 @@ async fn follow(app: Arc<App>, positions: HashMap<PathBuf, Vec<u8>>) {
                     }
                 }
             },
-            () = tokio::time::sleep(soonest.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) => {}
+            () = tokio::time::sleep(soonest.unwrap_or(LOOK_EVERY).min(every)) => {}
         }
     }
 }
@@ -145,6 +157,9 @@ impl Door {
             .values()
             .filter_map(|session| Some((main_file(session)?, session.session_id.clone(), session.started_at)))
             .collect();
+        let is_young = |session: &&&Session| now.since(session.resumed_at) < MISSING_MS;
+        let mut young = live.values().filter(is_young).filter_map(|session| main_file(session));
+        self.is_missing = young.any(|path| !self.files.contains_key(&path));
         let known: Vec<PathBuf> = self.files.keys().cloned().collect();
         let positions = std::mem::take(&mut self.positions);
         let finding = tokio::task::spawn_blocking(move || (find(wanted, &known, &positions), positions));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::session::State;
-use event::wire::history::SessionJson;
 use serde_json::{Value, json};
 use socketio::{Encoded, Json};
 use tokio::time::Instant;
@@ -105,7 +104,7 @@ fn send(app: &App, events: &[Arc<Published>], last_seq: &mut u64) {
 
 /// Sends the sessions that changed: because of events, or because time went by.
 pub(crate) async fn tell_state(app: Arc<App>) {
-    let mut told: HashMap<String, (u64, State)> = HashMap::new();
+    let mut told: HashMap<String, Told> = HashMap::new();
     let mut interval = tokio::time::interval(STATE_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut last_seq = 0;
@@ -142,16 +141,20 @@ pub(crate) async fn tell_state(app: Arc<App>) {
     }
 }
 
+/// What tells whether a session has to be told again: how often it changed, its state, whether a question is unsure.
+type Told = (u64, State, bool);
+
 /// The sessions that differ from what was told; `None` when none does.
-fn changes(app: &App, told: &mut HashMap<String, (u64, State)>, events_per_s: f64) -> Option<Value> {
+fn changes(app: &App, told: &mut HashMap<String, Told>, events_per_s: f64) -> Option<Value> {
     let now = clock::now();
     let (seq, sessions) = app.hub.listed(now);
     let mut changed = Vec::new();
     for session in &sessions {
-        let is = (session.last_seq, session.state(now).0);
+        let unsure = session.needs().iter().any(|need| app.is_unsure(need.seq));
+        let is = (session.revision, session.state(now).0, unsure);
         if told.get(&session.session_id) != Some(&is) {
             told.insert(session.session_id.clone(), is);
-            changed.push(SessionJson::at(session, now));
+            changed.push(app.shown(session, now));
         }
     }
     let gone: Vec<String> =

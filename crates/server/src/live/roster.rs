@@ -8,9 +8,13 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use socketio::SessionId;
-use socketio::engine::Transport;
+use socketio::engine::{QueueState, Transport};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+
+/// Letters of a User-Agent that are shown.
+const USER_AGENT_LETTERS: usize = 200;
 
 /// A client that is connected now.
 #[derive(Clone, Debug)]
@@ -29,13 +33,40 @@ pub struct Connected {
 #[derive(Default)]
 pub(crate) struct Roster {
     /// Short scopes only.
-    guests: Mutex<(u64, BTreeMap<u64, Connected>)>,
+    guests: Mutex<(u64, BTreeMap<u64, Known>)>,
+}
+
+/// A guest, and how it is told to go.
+struct Known {
+    connected: Connected,
+    user_agent: String,
+    go: CancellationToken,
+}
+
+/// A client as those see it who may send it away.
+pub(crate) struct Client {
+    /// What it is called here: of a Socket.IO session not its own id, which is its key.
+    pub(crate) id: String,
+    pub(crate) connected: Connected,
+    pub(crate) user_agent: String,
+    /// The namespaces of Socket.IO that it joined.
+    pub(crate) namespaces: Vec<String>,
+    /// What waits for it, where that is known.
+    pub(crate) queue: Option<QueueState>,
 }
 
 /// Takes a client off the roster when it is dropped.
 pub(crate) struct Guest {
     app: Arc<App>,
     number: u64,
+    go: CancellationToken,
+}
+
+impl Guest {
+    /// Comes when somebody sends it away.
+    pub(crate) async fn sent_away(&self) {
+        self.go.cancelled().await;
+    }
 }
 
 impl Drop for Guest {
@@ -51,9 +82,11 @@ pub(crate) fn enter(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, trans
     let mut guests = app.roster.guests.lock().unwrap_or_else(PoisonError::into_inner);
     guests.0 += 1;
     let number = guests.0;
-    guests.1.insert(number, connected);
+    let go = CancellationToken::new();
+    let user_agent = user_agent(headers).chars().take(USER_AGENT_LETTERS).collect();
+    guests.1.insert(number, Known { connected, user_agent, go: go.clone() });
     drop(guests);
-    Guest { app: Arc::clone(app), number }
+    Guest { app: Arc::clone(app), number, go }
 }
 
 /// Everybody, longest connected first. One connection is one client, however many namespaces it has joined.
@@ -78,9 +111,71 @@ pub(crate) fn connected(app: &App) -> Vec<Connected> {
         }
     }
     let mut all: Vec<Connected> = sessions.into_values().collect();
-    all.extend(app.roster.guests.lock().unwrap_or_else(PoisonError::into_inner).1.values().cloned());
+    let guests = app.roster.guests.lock().unwrap_or_else(PoisonError::into_inner);
+    all.extend(guests.1.values().map(|guest| guest.connected.clone()));
+    drop(guests);
     all.sort_by_key(|client| client.since);
     all
+}
+
+/// Everybody, with what is needed to send one away.
+pub(crate) fn clients(app: &App) -> Vec<Client> {
+    let mut sessions: BTreeMap<String, Client> = BTreeMap::new();
+    for (namespace, _) in app.io.namespaces() {
+        for socket in app.io.sockets(&namespace) {
+            let (handshake, said) = (socket.handshake(), app.registered.name_of(socket.id()));
+            let id = public_id(&socket);
+            let client = sessions.entry(id.clone()).or_insert_with(|| Client {
+                id,
+                connected: Connected {
+                    peer: handshake.remote,
+                    since: handshake.issued,
+                    name: named(None, user_agent(&handshake.headers)),
+                    transport: if socket.transport() == Transport::Polling { "polling" } else { "websocket" },
+                },
+                user_agent: user_agent(&handshake.headers).chars().take(USER_AGENT_LETTERS).collect(),
+                namespaces: Vec::new(),
+                queue: Some(socket.queue()),
+            });
+            client.namespaces.push(namespace.clone());
+            if said.is_some() {
+                client.connected.name = named(said.as_deref(), &client.user_agent);
+            }
+        }
+    }
+    let mut all: Vec<Client> = sessions.into_values().collect();
+    let guests = app.roster.guests.lock().unwrap_or_else(PoisonError::into_inner);
+    all.extend(guests.1.iter().map(|(number, guest)| Client {
+        id: format!("guest-{number}"),
+        connected: guest.connected.clone(),
+        user_agent: guest.user_agent.clone(),
+        namespaces: Vec::new(),
+        queue: None,
+    }));
+    all
+}
+
+/// Ends a client's connection; `false` when there is none of that name.
+pub(crate) fn send_away(app: &App, id: &str) -> bool {
+    if let Some(number) = id.strip_prefix("guest-").and_then(|number| number.parse::<u64>().ok()) {
+        let guests = app.roster.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        return guests.1.get(&number).is_some_and(|guest| {
+            guest.go.cancel();
+            true
+        });
+    }
+    for (namespace, _) in app.io.namespaces().into_iter().filter(|_| !id.is_empty()) {
+        if let Some(socket) = app.io.sockets(&namespace).into_iter().find(|socket| public_id(socket) == id) {
+            socket.disconnect(true);
+            return true;
+        }
+    }
+    false
+}
+
+/// A name for a Socket.IO session that lets nobody speak for it; empty when the system gives no random numbers.
+fn public_id(socket: &socketio::Socket) -> String {
+    socket.session().public_id().map(|id| id.to_string()).unwrap_or_default()
 }
 
 fn user_agent(headers: &HeaderMap) -> &str {

@@ -104,7 +104,10 @@ pub(crate) async fn answer(
     let client = Client::new(&app, sender, place.as_ref(), filter, asked.named.unwrap_or(true));
     let guest = roster::enter(&app, visitor.peer, &headers, "stream");
     app.tasks.spawn(async move {
-        client.serve().await;
+        tokio::select! {
+            () = client.serve() => {}
+            () = guest.sent_away() => {}
+        }
         drop(guest);
     });
     let headers = [

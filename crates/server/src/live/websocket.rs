@@ -63,11 +63,16 @@ pub(crate) async fn upgrade(State(app): State<Arc<App>>, mut request: Request) -
     let (serving, peer) = (Arc::clone(&app), visitor.peer);
     let guest = roster::enter(&app, peer, request.headers(), "raw websocket");
     app.tasks.spawn(async move {
-        let _guest = guest;
         serving.websocket_clients.fetch_add(1, Relaxed);
-        if let Err(error) = serve(&serving, upgrade, granted, visitor).await {
-            debug!("raw WebSocket client {peer}: {error}");
+        tokio::select! {
+            served = serve(&serving, upgrade, granted, visitor) => {
+                if let Err(error) = served {
+                    debug!("raw WebSocket client {peer}: {error}");
+                }
+            }
+            () = guest.sent_away() => debug!("raw WebSocket client {peer} was sent away"),
         }
+        drop(guest);
         serving.websocket_clients.fetch_sub(1, Relaxed);
     });
     response.into_response()

@@ -9,8 +9,8 @@ use ::store::{Batch, Direction, Options, PageQuery, Reader, Record, Store};
 use bytes::Bytes;
 use event::event::Time;
 use event::filter::Filter;
+use event::wire::table;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Place, failed};
@@ -25,23 +25,6 @@ const BATCH: usize = 1_000;
 
 /// The longest line of an import: an event with its bodies is far smaller.
 const LINE_BYTES_MAX: u64 = 1 << 30;
-
-/// The columns of a table, by their names in an event; `data` is its JSON.
-const COLUMNS: [&str; 13] = [
-    "seq",
-    "time",
-    "recorded_at",
-    "kind",
-    "namespace",
-    "event",
-    "session_id",
-    "agent_id",
-    "agent_type",
-    "tool_name",
-    "outcome",
-    "duration_ms",
-    "summary",
-];
 
 /// Writes what is stored now.
 pub(super) fn export(place: &Place, options: &ExportArgs) -> Result<(), Failure> {
@@ -69,8 +52,7 @@ enum Broken {
 
 fn write_all(reader: &Reader, filter: &Filter, options: &ExportArgs, out: &mut impl Write) -> Result<(), Broken> {
     if options.format == ExportFormat::Csv {
-        let content = if options.content { ",content" } else { "" };
-        write!(out, "{},data{content}\r\n", COLUMNS.join(",")).map_err(Broken::Out)?;
+        table::write_head(out, options.content).map_err(Broken::Out)?;
     }
     let mut after = 0;
     loop {
@@ -80,7 +62,7 @@ fn write_all(reader: &Reader, filter: &Filter, options: &ExportArgs, out: &mut i
             let content = if options.content { content_of(reader, json).map_err(Broken::Store)? } else { None };
             match options.format {
                 ExportFormat::Ndjson => write_line(out, json, content.as_deref()),
-                ExportFormat::Csv => write_row(out, json, options.content.then_some(content.as_deref())),
+                ExportFormat::Csv => table::write_row(out, json, options.content.then_some(content.as_deref())),
             }
             .map_err(Broken::Out)?;
         }
@@ -111,32 +93,6 @@ fn write_line(out: &mut impl Write, json: &[u8], content: Option<&[u8]>) -> io::
             out.write_all(b"\n")
         }
     }
-}
-
-fn write_row(out: &mut impl Write, json: &[u8], content: Option<Option<&[u8]>>) -> io::Result<()> {
-    let event: Value = serde_json::from_slice(json).unwrap_or_default();
-    for name in COLUMNS {
-        let cell = match event.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-            None => String::new(),
-        };
-        write!(out, "{},", quoted(&cell))?;
-    }
-    write!(out, "{}", quoted(&event.get("data").map(Value::to_string).unwrap_or_default()))?;
-    if let Some(content) = content {
-        write!(out, ",{}", quoted(&String::from_utf8_lossy(content.unwrap_or_default())))?;
-    }
-    out.write_all(b"\r\n")
-}
-
-/// As RFC 4180 has it. What a spreadsheet would take for a formula is marked as text.
-fn quoted(cell: &str) -> String {
-    let mark = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    if mark.is_empty() && !cell.contains([',', '"', '\n', '\r']) {
-        return cell.to_owned();
-    }
-    format!("\"{mark}{}\"", cell.replace('"', "\"\""))
 }
 
 /// What an import needs to know of a line.

@@ -1,0 +1,183 @@
+//! Answers `GET /api/v1/events/export`: all events that a query wants, oldest first, as a stream of lines.
+//!
+//! It is read a page at a time, at the pace of whoever takes it, so it needs as much memory for a million events as for
+//! one. It is of the events stored when it began; its headers say what it is.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use event::filter::Filter;
+use event::wire::table;
+use http::header::{self, HeaderName, HeaderValue};
+use hyper::body::Frame;
+use serde::Deserialize;
+use store::{Direction, PageQuery, Reader, StoreError};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::events::needles;
+use super::problem::Problem;
+use crate::app::App;
+use crate::clock;
+
+/// Events read at a time.
+const PAGE_EVENTS: usize = 1_000;
+
+/// Bytes of events read at a time.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// How long a rare event may be looked for before it is asked whether anybody still listens.
+const PAGE_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// What may be asked for.
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    q: Option<String>,
+    format: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Ndjson,
+    Csv,
+}
+
+/// The events, one a line; after a failure the connection breaks rather than ends.
+pub(crate) async fn answer(
+    State(app): State<Arc<App>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let now = clock::now();
+    let query = wanted.q.unwrap_or_default();
+    let filter = Filter::parse(&query, now).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let (format, content_type, ending) = match wanted.format.as_deref() {
+        None | Some("ndjson") => (Format::Ndjson, "application/x-ndjson", "ndjson"),
+        Some("csv") => (Format::Csv, "text/csv; charset=utf-8", "csv"),
+        Some(other) => return Err(Problem::bad_request(format!("format is ndjson or csv, and not {other:?}"))),
+    };
+    let reader = app.reader.clone();
+    let seq_last = reader.seq_last();
+    let (sender, body) = mpsc::channel(2);
+    let stopped = app.stopped.clone();
+    app.tasks.spawn_blocking(move || {
+        let export = Export { reader, filter, format, seq_last, sender };
+        if let Err(error) = export.run(|| stopped.is_cancelled()) {
+            warn!("an export ended early: {error}");
+        }
+    });
+    let mut response = Body::new(Chunks(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let day = now.to_string();
+    let name = format!("attachment; filename=\"events-{}.{ending}\"", day.get(..10).unwrap_or_default());
+    let said = [
+        ("content-disposition", name),
+        ("x-exported-at", day),
+        ("x-version", app.config.version.clone()),
+        ("x-epoch", app.hub.epoch.clone()),
+        ("x-seq-last", seq_last.to_string()),
+        ("x-query", query.escape_default().to_string()),
+    ];
+    for (name, value) in said {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    Ok(response)
+}
+
+struct Export {
+    reader: Reader,
+    filter: Filter,
+    format: Format,
+    seq_last: u64,
+    sender: mpsc::Sender<io::Result<Bytes>>,
+}
+
+impl Export {
+    /// Reads and sends until all is sent, nobody listens any more, or the server stops.
+    fn run(self, is_stopped: impl Fn() -> bool) -> Result<(), StoreError> {
+        let mut after = 0;
+        if self.format == Format::Csv {
+            let mut head = Vec::new();
+            let _ = table::write_head(&mut head, false);
+            if self.sender.blocking_send(Ok(head.into())).is_err() {
+                return Ok(());
+            }
+        }
+        let wanted = needles(&self.filter);
+        loop {
+            let mut query = PageQuery::new(Direction::Oldest { after }, PAGE_EVENTS, Instant::now() + PAGE_TIME_MAX);
+            query.bytes_max = PAGE_BYTES;
+            query.needles.clone_from(&wanted);
+            let page = match self.reader.page(&query, &mut |json| self.filter.wants_json(json)) {
+                Ok(page) => page,
+                Err(error) => {
+                    let _ = self.sender.blocking_send(Err(io::Error::other(error.to_string())));
+                    return Err(error);
+                }
+            };
+            let (chunk, is_over) = self.chunk(&page.events);
+            let is_gone = !chunk.is_empty() && self.sender.blocking_send(Ok(chunk.into())).is_err();
+            let Some(next) = page.next.filter(|next| !is_over && *next < self.seq_last) else { return Ok(()) };
+            if is_gone || self.sender.is_closed() {
+                return Ok(());
+            }
+            if is_stopped() {
+                // What is cut off must not look like all.
+                let _ = self.sender.blocking_send(Err(io::ErrorKind::ConnectionAborted.into()));
+                return Ok(());
+            }
+            after = next;
+        }
+    }
+
+    /// The lines of some events, and whether the rest came after the export began.
+    fn chunk(&self, events: &[Bytes]) -> (Vec<u8>, bool) {
+        let mut chunk = Vec::with_capacity(events.iter().map(|event| event.len() + 1).sum());
+        for json in events {
+            if seq_of(json).is_some_and(|seq| seq > self.seq_last) {
+                return (chunk, true);
+            }
+            match self.format {
+                Format::Ndjson => {
+                    chunk.extend_from_slice(json);
+                    chunk.push(b'\n');
+                }
+                // Writing into memory cannot fail.
+                Format::Csv => drop(table::write_row(&mut chunk, json, None)),
+            }
+        }
+        (chunk, false)
+    }
+}
+
+fn seq_of(json: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        seq: u64,
+    }
+    serde_json::from_slice::<Numbered>(json).ok().map(|numbered| numbered.seq)
+}
+
+/// A body of chunks as they come; an error in their place breaks it off.
+struct Chunks(mpsc::Receiver<io::Result<Bytes>>);
+
+impl hyper::body::Body for Chunks {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0.poll_recv(context).map(|next| next.map(|chunk| chunk.map(Frame::data)))
+    }
+}

@@ -1,0 +1,123 @@
+//! Processes of this machine, as `/proc` shows them; where there is none, only whether one lives.
+
+use std::fs;
+
+use event::event::Time;
+
+/// Whether a client's children can be seen here.
+pub(super) const CHILDREN_ARE_SEEN: bool = cfg!(target_os = "linux");
+
+/// Children of one client that are looked at.
+const CHILDREN_MAX: usize = 1_000;
+
+/// Threads of one client that are looked at: each has children of its own.
+const THREADS_MAX: usize = 1_000;
+
+/// The kernel counts a process's start in hundredths of a second, on every platform that Linux runs on.
+const TICK_MS: i64 = 10;
+
+/// Whether the process of this number lives, and is the one that started then.
+pub(super) fn is_alive(pid: u32, started: &str) -> bool {
+    if !cfg!(target_os = "linux") {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        return pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
+    }
+    let Some((state, start)) = stat(pid) else { return false };
+    // Killed, and not yet missed by its parent.
+    state != "Z" && state != "X" && (started.is_empty() || start == started)
+}
+
+/// When a child of this client began that runs `command`, after `since`.
+pub(super) fn child_running(pid: u32, command: &str, since: Time) -> Option<Time> {
+    let boot_ms = boot_ms()?;
+    children(pid).into_iter().take(CHILDREN_MAX).find_map(|child| {
+        let started = stat(child)?.1.parse::<i64>().ok()?;
+        let at = Time::from_ms(boot_ms + started * TICK_MS);
+        // The moment of the boot is known to the second alone.
+        if at.ms() + 1_500 < since.ms() {
+            return None;
+        }
+        let arguments = fs::read(format!("/proc/{child}/cmdline")).ok()?;
+        without_quotes(&arguments).contains(command).then_some(at)
+    })
+}
+
+/// Text as it is the same however a shell quotes it.
+pub(super) fn without_quotes(text: &[u8]) -> String {
+    String::from_utf8_lossy(text)
+        .chars()
+        .filter(|letter| !letter.is_whitespace() && !matches!(letter, '\'' | '"' | '\\' | '\0'))
+        .collect()
+}
+
+/// The state and the start of a process, from its one line.
+fn stat(pid: u32) -> Option<(String, String)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.to_owned();
+    Some((state, fields.nth(18)?.to_owned()))
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = threads
+        .flatten()
+        .take(THREADS_MAX)
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// When this machine was started, in milliseconds since 1970, to the second.
+fn boot_ms() -> Option<i64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    line.trim().parse::<i64>().ok().map(|seconds| seconds * 1_000)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_lives_until_it_is_killed_and_is_known_by_its_start() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let started = stat(child.id()).unwrap().1;
+        assert!(is_alive(child.id(), &started));
+        assert!(!is_alive(child.id(), "1"), "another process of the same number");
+        child.kill().unwrap();
+        // Also before it is waited for.
+        while is_alive(child.id(), &started) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!is_alive(child.id(), &started));
+    }
+
+    #[test]
+    fn a_child_is_found_by_its_command_however_it_is_quoted() {
+        let mut child =
+            Command::new("/bin/sh").args(["-c", "eval 'sleep 60 && echo '\"'\"'it is done'\"'\"''"]).spawn().unwrap();
+        let wanted = without_quotes(b"sleep 60 && echo 'it is done'");
+        let own = std::process::id();
+        let long_ago = Time::from_ms(0);
+        let mut seen = None;
+        // The child is a copy of this process until it runs the command.
+        for _ in 0..10_000 {
+            seen = child_running(own, &wanted, long_ago);
+            if seen.is_some() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        assert!(seen.is_some());
+        assert_eq!(child_running(own, &without_quotes(b"sleep 61"), long_ago), None);
+        assert_eq!(child_running(own, &wanted, Time::from_ms(i64::MAX - 1)), None, "it began before the question");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
