@@ -222,3 +222,55 @@ fn what_was_said_is_told_by_turns_from_the_end_and_joined_with_its_calls() {
     let (status, body) = monitor.request("GET", "/api/v1/sessions/s1/transcript", &[], "");
     assert!(status == 404 && body.contains("no_transcript") && body.contains("removed"), "{body}");
 }
+
+#[test]
+fn a_file_of_a_session_is_compared_with_git_and_nothing_of_the_repository_is_run() {
+    if crate::support::program_on_path("git").is_none() || crate::support::program_on_path("diff").is_none() {
+        return;
+    }
+    let home = Home::new();
+    let monitor = home.monitor();
+    let app = fs::canonicalize(home.path()).unwrap().join("app");
+    fs::create_dir_all(app.join("src")).unwrap();
+    let git = |arguments: &[&str]| {
+        let mut command =
+            home.command("git", &["-C", app.to_str().unwrap(), "-c", "user.name=a", "-c", "user.email=a@b"]);
+        assert!(command.args(arguments).output().unwrap().status.success(), "{arguments:?}");
+    };
+    fs::write(app.join("src/a.txt"), "one\ntwo\n").unwrap();
+    fs::write(app.join("src/gone.txt"), "was\n").unwrap();
+    git(&["init", "-q"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "first"]);
+    // What an agent may have written: programs that `git diff` would run.
+    let trap = app.join("trap.sh");
+    fs::write(&trap, format!("#!/bin/sh\ntouch {}/sprung\ncat\n", app.display())).unwrap();
+    fs::set_permissions(&trap, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for key in ["filter.x.clean", "diff.x.textconv", "diff.external", "core.fsmonitor"] {
+        git(&["config", key, trap.to_str().unwrap()]);
+    }
+    fs::write(app.join(".gitattributes"), "* filter=x diff=x\n").unwrap();
+    fs::write(app.join("src/a.txt"), "one\n2\n").unwrap();
+    fs::write(app.join("src/new.txt"), "new\n").unwrap();
+    fs::remove_file(app.join("src/gone.txt")).unwrap();
+    fs::write(home.path().join("secret.txt"), "not of the session\n").unwrap();
+    let start = json!({ "session_id": "s1", "hook_event_name": "SessionStart", "source": "startup", "cwd": app });
+    assert_eq!(monitor.post("/api/events", &start.to_string()).0, 204);
+
+    let ask = |path: &str| {
+        let (status, body) = monitor.request("GET", &format!("/api/v1/files/diff?against=git&path={path}"), &[], "");
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let below = |name: &str| ask(&format!("{}/{name}", app.display()));
+    let (status, changed) = below("src/a.txt");
+    assert_eq!(status, 200, "{changed:#}");
+    assert!(changed["diff"].as_str().unwrap().ends_with("@@ -1,2 +1,2 @@\n one\n-two\n+2\n"), "{changed:#}");
+    assert_eq!(below("src/new.txt").1["is_new"], true);
+    assert_eq!(below("src/gone.txt").1["is_deleted"], true);
+    assert_eq!(below("src/never.txt").0, 404);
+    assert_eq!(ask(&format!("{}/secret.txt", home.path().display())).0, 404, "outside of every session's folder");
+    assert_eq!(below("../secret.txt").0, 404);
+    std::os::unix::fs::symlink(home.path().join("secret.txt"), app.join("link.txt")).unwrap();
+    assert_eq!(below("link.txt").0, 404, "a link out of it");
+    assert!(!app.join("sprung").exists(), "nothing that the repository names was run");
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod clients;
+pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod health;

@@ -11,7 +11,7 @@ use http::{StatusCode, header};
 
 use crate::api::problem::Problem;
 use crate::api::{
-    agents, clients, events, export, health, machine, metrics, openapi, reference, runs, sessions, spans, stats,
+    agents, clients, diff, events, export, health, machine, metrics, openapi, reference, runs, sessions, spans, stats,
     status, transcript,
 };
 use crate::app::App;
@@ -48,6 +48,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/sessions/{id}/transcript", get(transcript::answer))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
+        .route("/api/v1/files/diff", get(diff::answer))
         .route("/api/v1/clients", get(clients::list))
         .route("/api/v1/clients/{id}/disconnect", post(clients::disconnect))
         .route("/api/v1/doctor", get(machine::doctor))

@@ -24,6 +24,9 @@ const PAGE_EVENTS: usize = 5_000;
 /// Bytes of events read at a time.
 const PAGE_BYTES: usize = 8 << 20;
 
+/// Pages that are read before the ones before them are taken.
+const PAGES_AHEAD: usize = 2;
+
 /// How long reading may take before the answer is of what was read so far; the next goes on from there.
 const READ_MAX: Duration = Duration::from_secs(2);
 
@@ -121,22 +124,40 @@ fn moment(text: &str) -> Result<Time, Problem> {
 /// Reads the events that came since. Returns whether that was all of them.
 pub(super) fn read_on(story: &mut Story, session_id: &str, reader: &Reader) -> Result<bool, StoreError> {
     let deadline = Instant::now() + READ_MAX;
-    let mut after = story.seq();
-    loop {
+    let page_after = |after| {
         let mut query = PageQuery::new(Direction::Oldest { after }, PAGE_EVENTS, deadline);
         query.bytes_max = PAGE_BYTES;
         query.sessions = vec![session_id.to_owned()];
         query.kinds = KINDS.iter().map(|kind| (*kind).to_owned()).collect();
-        let page = reader.page(&query, &mut |_| true)?;
-        for json in &page.events {
-            story.take(json);
-        }
-        match page.next {
-            Some(next) if !page.partial => after = next,
-            Some(_) => return Ok(false),
-            None => return Ok(true),
-        }
+        reader.page(&query, &mut |_| true)
+    };
+    let first = page_after(story.seq())?;
+    first.events.iter().for_each(|json| story.take(json));
+    let Some(next) = first.next else { return Ok(true) };
+    if first.partial {
+        return Ok(false);
     }
+    // A long session: one thread reads and decrypts while this one makes spans of it.
+    std::thread::scope(|scope| {
+        let (pages, read) = std::sync::mpsc::sync_channel(PAGES_AHEAD);
+        let reading = scope.spawn(move || -> Result<bool, StoreError> {
+            let mut after = next;
+            loop {
+                let page = page_after(after)?;
+                // Whoever takes them is there until this ends.
+                let _ = pages.send(page.events);
+                match page.next {
+                    Some(next) if !page.partial => after = next,
+                    Some(_) => return Ok(false),
+                    None => return Ok(true),
+                }
+            }
+        });
+        for json in read.into_iter().flatten() {
+            story.take(&json);
+        }
+        reading.join().unwrap_or(Ok(false))
+    })
 }
 
 impl Stories {
