@@ -266,8 +266,11 @@ fn with_transcripts_switched_off_none_is_read() {
     conversation.answer();
     home.hook(monitor.port, conversation.prompt().as_bytes());
     eventually("the session is known", || Some(session(&monitor, "s1")).filter(|session| session.is_object()));
-    // A second look at the files would be due by now.
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    // Another one, which was told later, has read the same file by now.
+    let (other_home, prompt) = (Home::new(), conversation.prompt());
+    let other = other_home.monitor();
+    other_home.hook(other.port, prompt.as_bytes());
+    answered(&other, "s1", 1);
     assert!(session(&monitor, "s1").get("usage").is_none());
 }
 

@@ -22,6 +22,9 @@ use crate::monitor::Monitor;
 /// The number of the story's first event.
 const FIRST_SEQ: u64 = 81_200;
 
+/// The story's second session, of which its transcript tells.
+const TRANSCRIBED: &str = "d7a30f12-5b7e-4c57-9f0e-2f3c1b6a9e44";
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contract")
 }
@@ -123,7 +126,7 @@ fn exported(export: &Value, at: Time) -> Vec<Fact> {
 /// What lines of the session's transcript tell.
 fn transcribed(lines: &Value) -> Vec<Fact> {
     let prices = Prices::default();
-    let mut transcript = Transcript::new("c01bd4e7-22aa-4f19-8c3d-91d2c7fe0a11", None);
+    let mut transcript = Transcript::new(TRANSCRIBED, None);
     let mut facts = Vec::new();
     for line in lines.as_array().unwrap() {
         facts.extend(transcript.take(line.to_string().as_bytes(), 0, &prices));
@@ -279,6 +282,10 @@ fn sessions_have_one_json_form() {
         assert_nothing_null(&json, name);
         golden.is(name, &json);
     }
+    // With what its transcript tells: tokens, context, branch.
+    let story = story();
+    let transcribed = &story.sessions[TRANSCRIBED];
+    golden.is("transcribed", &json!(SessionJson::at(transcribed, transcribed.last_event_at)));
     golden.done();
 }
 
@@ -286,11 +293,14 @@ fn sessions_have_one_json_form() {
 fn a_session_as_spans_has_one_json_form() {
     let story = story();
     let mut spans = Story::default();
-    let kept = story.events.iter().map(sent).filter(|event| spans::KINDS.contains(&event.fact.kind.name()));
+    let session = "c01bd4e7-22aa-4f19-8c3d-91d2c7fe0a11";
+    let kept = story.events.iter().map(sent).filter(|event| {
+        spans::KINDS.contains(&event.fact.kind.name()) && event.fact.session_id.as_deref() == Some(session)
+    });
     for event in kept {
         spans.take(json!(EventJson::from(&event)).to_string().as_bytes());
     }
-    let report = spans.told("c01bd4e7-22aa-4f19-8c3d-91d2c7fe0a11", Asked::default(), Time::from_ms(0));
+    let report = spans.told(session, Asked::default(), Time::from_ms(0));
     let mut golden = Golden::new("spans");
     golden.is("session", &json!(report));
     golden.done();

@@ -49,6 +49,9 @@ const SILENT_MS: u64 = 24 * 3_600_000;
 /// A client that was never seen alive here counts as gone only when its session is silent for so long.
 const SILENT_WITHOUT_CLIENT_MS: u64 = 60_000;
 
+/// How often all processes are looked through for a client that is not to be seen.
+const LOOK_ELSEWHERE_EVERY: Duration = Duration::from_secs(5);
+
 /// Sessions remembered that ended without a word.
 const ENDED_MAX: usize = 10_000;
 
@@ -76,6 +79,8 @@ struct Watch {
     /// The command of each question about one, as it is found in a child's arguments.
     commands: HashMap<u64, Option<String>>,
     told: HashSet<u64>,
+    /// Clients whose number is none of this machine's, with the one they have here: they are in containers.
+    elsewhere: HashMap<(u32, String), (Option<u32>, tokio::time::Instant)>,
     /// Sessions that were said to have ended, because their client was not to be seen.
     ended: HashSet<String>,
 }
@@ -87,6 +92,7 @@ async fn watch(app: Arc<App>) {
         waited: HashMap::new(),
         commands: HashMap::new(),
         told: HashSet::new(),
+        elsewhere: HashMap::new(),
         ended: HashSet::new(),
         app: Arc::clone(&app),
     };
@@ -144,8 +150,8 @@ impl Watch {
         for session in &sessions {
             let entries: Vec<&Running> =
                 running.iter().filter(|running| running.session_id == session.session_id).collect();
-            let alive = entries.iter().find(|running| process::is_alive(running.pid, &running.started));
-            match alive {
+            let alive = entries.iter().find_map(|running| self.alive(running));
+            match &alive {
                 Some(running) => {
                     let client = Client { pid: running.pid, started: running.started.clone(), gone: None };
                     self.clients.insert(session.session_id.clone(), client);
@@ -155,7 +161,7 @@ impl Watch {
             }
             asked |= !session.needs().is_empty();
             for need in session.needs() {
-                match self.answered(session, need, alive.copied(), now) {
+                match self.answered(session, need, alive.as_ref(), now) {
                     Seen::Answered(fact) => facts.extend(self.told.insert(need.seq).then_some(*fact)),
                     Seen::Nothing { watched: true } => {}
                     Seen::Nothing { watched: false } => {
@@ -175,6 +181,24 @@ impl Watch {
             self.told.clear();
         }
         asked
+    }
+
+    /// A client with the number that it has here, if it lives.
+    fn alive(&mut self, running: &Running) -> Option<Running> {
+        if process::is_alive(running.pid, &running.started) {
+            return Some(running.clone());
+        }
+        let key = (running.pid, running.started.clone());
+        let (elsewhere, looked) = match self.elsewhere.get(&key) {
+            Some((pid, looked)) if looked.elapsed() < LOOK_ELSEWHERE_EVERY => (*pid, *looked),
+            _ => (process::seen_from_here(running.pid, &running.started), tokio::time::Instant::now()),
+        };
+        if self.elsewhere.len() > ENDED_MAX {
+            self.elsewhere.clear();
+        }
+        self.elsewhere.insert(key, (elsewhere, looked));
+        let pid = elsewhere.filter(|pid| process::is_alive(*pid, &running.started))?;
+        Some(Running { pid, ..running.clone() })
     }
 
     /// What shows that a question was answered.

@@ -27,6 +27,21 @@ pub(super) fn is_alive(pid: u32, started: &str) -> bool {
     state != "Z" && state != "X" && (started.is_empty() || start == started)
 }
 
+/// The process that started then and calls itself `pid`: this machine's number of it. In a container a process has another
+/// number than here, and the same start; `None` when no such process lives here.
+pub(super) fn seen_from_here(pid: u32, started: &str) -> Option<u32> {
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers.find(|number| !started.is_empty() && is_alive(*number, started) && calls_itself(*number, pid))
+}
+
+/// Whether a process has this number in the innermost namespace that it is in.
+fn calls_itself(number: u32, pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    numbers.split_ascii_whitespace().next_back().and_then(|last| last.parse().ok()) == Some(pid)
+}
+
 /// When a child of this client began that runs `command`, after `since`.
 pub(super) fn child_running(pid: u32, command: &str, since: Time) -> Option<Time> {
     let boot_ms = boot_ms()?;
@@ -96,6 +111,18 @@ mod tests {
         }
         child.wait().unwrap();
         assert!(!is_alive(child.id(), &started));
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_start_and_the_number_it_calls_itself() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let started = stat(child.id()).unwrap().1;
+        assert_eq!(seen_from_here(child.id(), &started), Some(child.id()));
+        assert_eq!(seen_from_here(child.id() + 1, &started), None, "another calls itself so");
+        assert_eq!(seen_from_here(child.id(), ""), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(seen_from_here(child.id(), &started), None);
     }
 
     #[test]
