@@ -10,12 +10,16 @@ const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; ch
 const VIEW = /^\/(?:(?:live|timeline|work|usage|system|s)(?:\/.*)?|claude_mpm_socketio_dashboard\.html)?$/;
 
 /** Listens on a port (0: any free one) and resolves with its address and how to stop it. */
-export async function startProxy({ monitor, port = 0, under = '/', dist = '' }) {
+export async function startProxy({ monitor, port = 0, under = '/', dist = '', held }) {
+  // Requests for these paths wait until they are let go.
+  let release = () => undefined;
+  const released = held ? new Promise((resolve) => (release = resolve)) : undefined;
   const target = new URL(monitor);
   const sockets = new Set();
   const forward = (request, path) => ({ host: target.hostname, port: target.port, method: request.method, path, headers: request.headers });
-  const server = http.createServer((request, response) => {
+  const server = http.createServer(async (request, response) => {
     const path = inside(request.url, under);
+    if (path !== undefined && held?.test(path)) await released;
     if (path === undefined) return void response.writeHead(404).end('outside');
     const file = dist === '' ? undefined : pageFile(dist, path.split('?')[0], request.headers['accept-encoding'] ?? '');
     if (file) return void http.get({ host: target.hostname, port: target.port, path: '/live', headers: { host: request.headers.host } }, (page) => {
@@ -56,6 +60,8 @@ export async function startProxy({ monitor, port = 0, under = '/', dist = '' }) 
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}${under}`,
+    /** Lets requests go that were held. */
+    release: () => release(),
     stop: () => new Promise((resolve) => {
       for (const socket of sockets) socket.destroy();
       server.close(resolve);

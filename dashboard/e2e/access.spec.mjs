@@ -1,28 +1,11 @@
 // Everyone can use the page: axe in both themes, the keyboard alone, narrow screens.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { browser, connected, emit, filter, hook, MONITOR_URL, open, rows, sessionId, unique, until } from './support.mjs';
+import { browser, connected, emit, filter, hook, MONITOR_URL, open, rows, sessionId, unique, until, violations } from './support.mjs';
 
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let chrome;
 before(async () => { chrome = await browser(); });
 after(() => chrome.close());
-
-/** Waits until nothing fades any more: half-way, every colour is paler than it will be. */
-async function settled(page) {
-  await page.evaluate(() => Promise.all(document.getAnimations()
-    .filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity)
-    .map((animation) => animation.finished.catch(() => undefined))));
-}
-
-async function violations(page) {
-  await settled(page);
-  await page.evaluate(axe);
-  const result = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
-  return result.violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.target.join(' ')).join(' | ')}`);
-}
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds no violation in the ${colorScheme} theme`, async () => {

@@ -44,7 +44,12 @@ const failure = failed.find((event) => event.session_id === named('web-shop')) ?
 const calls = await events(`kind=tool_call.started&session=${failure?.session_id}&limit=500`);
 const began = calls.events.find((event) => event.tool_use_id === failure?.tool_use_id);
 
+const waits = sessions.find((session) => session.state === 'need');
+const PHONE = { width: 390, height: 844 };
+
 const VIEWS = [
+  { name: 'need', path: `/live?e=${waits?.reason?.seq ?? 0}`, ready: (page) => page.getByRole('region', { name: 'What is asked' }).waitFor() },
+  { name: 'phone', path: '/live', viewport: PHONE },
   { name: 'live', path: `/live?e=${began?.seq ?? 0}` },
   { name: 'timeline', path: `/s/${named('mpm-monitor')}` },
   { name: 'transcript', path: `/s/${named('web-shop')}?tab=transcript` },
@@ -57,12 +62,13 @@ const VIEWS = [
 
 const chrome = await browser();
 for (const colorScheme of ['light', 'dark']) {
-  for (const { name, path } of VIEWS) {
-    const context = await chrome.newContext({ viewport: { width: 1440, height: 900 }, colorScheme, reducedMotion: 'reduce' });
+  for (const { name, path, ready, viewport = { width: 1440, height: 900 } } of VIEWS) {
+    const context = await chrome.newContext({ viewport, colorScheme, reducedMotion: 'reduce' });
     const page = await context.newPage();
     await page.goto(MONITOR_URL + path);
     await connected(page);
     await until(async () => (await page.locator('[aria-busy="true"]').count()) === 0, 'nothing loads any more');
+    await ready?.(page);
     // Views that ask for their figures again and again have the whole store by then.
     await page.waitForTimeout(3000);
     await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`) });

@@ -1,10 +1,19 @@
 // Starts Chromium against a running server (env MONITOR_URL) and gives the tests short verbs.
-import { execSync } from 'node:child_process';
+import { execSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { startProxy } from '../dev/proxy.mjs';
 
 export const MONITOR_URL = (process.env.MONITOR_URL ?? 'http://127.0.0.1:8765').replace(/\/$/, '');
 const TOKEN = process.env.MONITOR_TOKEN ?? '';
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const ARGUMENTS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export async function browser() {
@@ -67,6 +76,46 @@ export async function restart() {
   const command = process.env.MONITOR_RESTART;
   if (command) execSync(command, { stdio: 'inherit' });
   else await fetch(`${MONITOR_URL}/dev/restart?ms=2500`);
+}
+
+/** A monitor of one's own, with a home of its own; needs the program in MONITOR_PROGRAM. MONITOR_DIST: a page in place of the embedded one. */
+export async function startMonitor(environment = {}) {
+  const home = await mkdtemp(join(tmpdir(), 'monitor-'));
+  const port = await freePort();
+  const folders = { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), XDG_STATE_HOME: join(home, 'state'), XDG_RUNTIME_DIR: home };
+  const child = spawn(process.env.MONITOR_PROGRAM, ['monitor', 'start', '--foreground', '--no-dashboard', '--port', String(port)], { env: { ...process.env, ...folders, ...environment }, stdio: 'ignore', cwd: home });
+  const url = `http://localhost:${port}`;
+  await until(() => fetch(`${url}/health`).then(() => true, () => false), 'the monitor answers', 20_000);
+  const proxy = await startProxy({ monitor: url, dist: process.env.MONITOR_DIST ?? '' });
+  return {
+    url, page: proxy.url.replace(/\/$/, ''),
+    stop: async () => {
+      await proxy.stop();
+      child.kill('SIGTERM');
+      if (child.exitCode === null) await once(child, 'exit');
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort() {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** What axe finds wrong, once nothing fades any more: half-way, every colour is paler than it will be. */
+export async function violations(page) {
+  await page.evaluate(() => Promise.all(document.getAnimations()
+    .filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity)
+    .map((animation) => animation.finished.catch(() => undefined))));
+  await page.evaluate(AXE);
+  const result = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return result.violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.target.join(' ')).join(' | ')}`);
 }
 
 /** Text of the rows on screen, in their order. */

@@ -14,7 +14,8 @@ use anyhow::anyhow;
 const USAGE: &str = "\
 cargo xtask test [--only STEP] [--verbose]   set up what the tests need, and run all of them
 cargo xtask tidy                             the rules of this repository that a tool can check
-cargo xtask bench [NAME] [OPTIONS]           measure, beside the peers where there are any";
+cargo xtask bench [NAME] [OPTIONS]           measure, beside the peers where there are any
+cargo xtask screenshots                      make the pictures of the page in docs/images, from the demo";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         ["test", options @ ..] => test::run(options),
         ["tidy"] => tidy::run().map(|()| true),
         ["bench", options @ ..] => bench::run(options).map(|()| true),
+        ["screenshots"] => test::screenshots().map(|()| true),
         ["help" | "--help" | "-h"] => {
             say::line(USAGE);
             Ok(true)

@@ -65,6 +65,12 @@ struct Run {
     tools: OnceCell<Tools>,
 }
 
+/// Makes the pictures of the documents, with the tools and the program that the tests use.
+pub(crate) fn screenshots() -> anyhow::Result<()> {
+    let run = Run::new(true)?;
+    e2e::screenshots(&run)
+}
+
 /// Runs it; false when a step failed, which is told already: the counts are to be the last line.
 pub(crate) fn run(options: &[&str]) -> anyhow::Result<bool> {
     let (only, aloud) = parse(options)?;

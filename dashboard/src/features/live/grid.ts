@@ -155,7 +155,7 @@ export class Grid {
     this.pause();
     this.#top = 0;
     this.#place();
-    this.refresh();
+    this.refreshAt();
   }
 
   scrollBy(rows: number): void {

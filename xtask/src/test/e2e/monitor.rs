@@ -60,6 +60,10 @@ impl Monitor {
         Ok(monitor)
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
