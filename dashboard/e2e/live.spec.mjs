@@ -1,7 +1,7 @@
 // What the list of Live promises beyond showing each event: one row for what belongs together, the columns and filters of one's choice.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { browser, connected, emit, filter, open, rows, session, unique, until } from './support.mjs';
+import { browser, connected, emit, events, filter, open, rows, session, unique, until } from './support.mjs';
 
 let chrome;
 before(async () => { chrome = await browser(); });
@@ -69,4 +69,21 @@ test('columns are chosen, a filter gets a name, and both are there again later',
   assert.match(await page.locator('.grid-head').innerText(), /Event/);
   assert.deepEqual(problems, []);
   await close();
+});
+
+test('a link to an event shows its row, however late it is loaded, and never an empty list', async () => {
+  const { id, call } = session();
+  const word = unique('linked');
+  await call('Bash', { command: `echo ${word}` }, { stdout: '', stderr: '', interrupted: false });
+  const { events: [started] } = await events(`kind=tool_call.started&session=${id}&limit=1`);
+  // More than the first page of what a tab loads, and calls whose ends come before their starts.
+  const other = session();
+  for (let index = 0; index < 320; index += 1) await other.call('Read', { file_path: `/home/dev/views/${index}.rs` }, { type: 'text', file: { filePath: '', content: 'x', numLines: 1, startLine: 1, totalLines: 1 } });
+  for (let turn = 0; turn < 4; turn += 1) {
+    const { page, problems, close } = await open(chrome, `/live?e=${started.seq}`);
+    await page.locator('.row.sel', { hasText: word }).waitFor({ timeout: 15_000 });
+    assert.ok((await rows(page)).length > 10);
+    assert.deepEqual(problems, []);
+    await close();
+  }
 });

@@ -96,6 +96,7 @@ test('axe finds no violation in what is asked, and in the details, of any view',
 });
 
 test('axe finds no violation in the palette over any view, and in the menus of Live', async () => {
+  await session().send('SessionStart', { source: 'startup' });
   await everywhere(MONITOR_URL, VIEWS, async (page) => {
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+k');
@@ -104,7 +105,7 @@ test('axe finds no violation in the palette over any view, and in the menus of L
   }, connected);
   for (const menu of ['Columns', 'Views']) {
     await everywhere(MONITOR_URL, ['/live?q=is:error'], async (page) => {
-      await page.getByRole('button', { name: menu, exact: true }).click();
+      await page.locator('.query').getByRole('button', { name: menu }).click();
       await page.getByRole('dialog', { name: menu }).waitFor();
     }, connected);
   }

@@ -113,7 +113,13 @@ export class Grid {
       this.hooks.followChanged(this.following, message.newer);
     }
     this.host.setAttribute('aria-rowcount', String(message.total + 1));
-    if (this.#wanted) this.refresh();
+    if (this.#wanted || this.#isBlank()) this.refresh();
+  }
+
+  /** Do the rows that came lie elsewhere than the screen? */
+  #isBlank(): boolean {
+    const at = Math.floor(this.#top / this.rowPx);
+    return at < this.#total && (at < this.#first || at >= this.#first + this.#rows.length);
   }
 
   follow(): void {
@@ -206,12 +212,14 @@ export class Grid {
     if (this.#reveal > 0) {
       const index = this.#firstFrom(this.#reveal);
       if (index >= 0) {
-        this.#reveal = 0;
+        // What is older than all that is loaded may come yet.
+        if (index > 0 || this.#indexOf(this.#reveal) === 0) this.#reveal = 0;
         this.#top = this.#map.clamp(index * this.rowPx - this.host.clientHeight / 2);
         return;
       }
     }
-    const index = before ? this.#indexOf(before.seq) : -1;
+    // That row may have become part of another one, as an end does when its start is loaded.
+    const index = before ? this.#firstFrom(before.seq) : -1;
     this.#top = this.#map.clamp(index >= 0 && before ? index * this.rowPx + before.restPx : this.#top);
   }
 
