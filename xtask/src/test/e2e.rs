@@ -27,7 +27,8 @@ pub(super) fn step(run: &Run) -> anyhow::Result<Done> {
         .arg("test")
         .env("CHROMIUM", chromium)
         .env("MONITOR_URL", monitor.url())
-        .env("MONITOR_RESTART", monitor.restart_command());
+        .env("MONITOR_RESTART", monitor.restart_command())
+        .env("MONITOR_PROGRAM", &program);
     run.tests(&mut tests)?;
     monitor.stop()?;
     Ok(Done::Well)
