@@ -40,6 +40,9 @@ pub(crate) enum Method {
 /// Flags of Claude Code with which it goes on with a session, so that its id is not ours to choose.
 const RESUMES: [&str; 7] = ["--resume", "-r", "--continue", "-c", "--session-id", "--fork-session", "--from-pr"];
 
+/// What gives Claude Code its to-do tools, with every model.
+const TODO_TOOLS: &str = "CLAUDE_CODE_ENABLE_TODO_TOOLS";
+
 /// Commands of Claude Code that are no session.
 const NO_SESSION: [&str; 11] =
     ["mcp", "config", "doctor", "update", "install", "plugin", "setup-token", "--version", "-v", "--help", "-h"];
@@ -201,7 +204,7 @@ impl Launch {
         Ok(given)
     }
 
-    /// Telemetry to our door, unless the user sends it somewhere already, and who this run is.
+    /// Telemetry to our door, unless the user sends it somewhere already, to-do tools, and who this run is.
     fn environment(&self) -> Vec<(String, String)> {
         let Some(port) = self.port else { return Vec::new() };
         let mut environment = vec![
@@ -209,6 +212,10 @@ impl Launch {
             ("CLAUDE_MPM_LAUNCH_ID".to_owned(), self.id.clone()),
         ];
         let is_set = |name: &str| std::env::var_os(name).is_some();
+        // Newer models have no to-do tools unless asked for, and then nobody sees what they plan.
+        if self.is_claude && !is_set(TODO_TOOLS) {
+            environment.push((TODO_TOOLS.to_owned(), "1".to_owned()));
+        }
         let theirs = [
             "CLAUDE_CODE_ENABLE_TELEMETRY",
             "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -61,7 +61,7 @@ fn output_passes_through_byte_for_byte_and_is_told_with_the_exit() {
 fn a_flood_is_whole_and_the_monitor_is_spared() {
     let home = Home::new();
     let monitor = home.monitor();
-    let script = "yes 0123456789abcdefghijklmnopqrstuvwxyz | head -c 100000000";
+    let script = "yes 0123456789abcdefghijklmnopqrstuvwxyz | head -c 200000000";
     let mut process = launched(&home, &monitor, "subprocess", "sh", &["-c", script])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -78,7 +78,7 @@ fn a_flood_is_whole_and_the_monitor_is_spared() {
         assert!(piece[..length].iter().zip(line.iter().cycle().skip(count % line.len())).all(|(is, was)| is == was));
         count += length;
     }
-    assert_eq!(count, 100_000_000);
+    assert_eq!(count, 200_000_000);
     assert!(process.wait().unwrap().success());
     let events = monitor.history_when(is_over);
     let told: usize = of(&events, "/claude", "output")
@@ -113,6 +113,38 @@ fn signals_pass_through_and_their_exits_come_back() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&process), rustix::process::Signal::TERM).unwrap();
     assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "still here");
     assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn claude_is_given_hooks_telemetry_and_todo_tools_for_this_run_and_what_the_user_set_stays() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let claude = home.path().join("claude");
+    std::fs::write(&claude, "#!/bin/sh\nprintf '%s\\n' \"$@\"; env\n").unwrap();
+    std::fs::set_permissions(&claude, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let given = |more: &[(&str, &str)], arguments: &[&str]| -> Vec<String> {
+        let mut command = launched(&home, &monitor, "subprocess", claude.to_str().unwrap(), arguments);
+        let ran = command.envs(more.iter().copied()).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&ran.stdout).lines().map(str::to_owned).collect()
+    };
+    let said = given(&[], &["-p", "hello"]);
+    assert_eq!((said[0].as_str(), said[2].as_str()), ("--settings", "--session-id"));
+    let settings: Value = serde_json::from_str(&said[1]).unwrap();
+    let handler = &settings["hooks"]["PreToolUse"][0]["hooks"][0];
+    assert_eq!(handler["args"], serde_json::json!(["--port", monitor.port.to_string()]));
+    assert_eq!(said[4..6], ["-p", "hello"]);
+    let endpoint = format!("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{}", monitor.port);
+    for variable in ["CLAUDE_CODE_ENABLE_TODO_TOOLS=1", "CLAUDE_CODE_ENABLE_TELEMETRY=1", &endpoint] {
+        assert!(said.iter().any(|line| line == variable), "{variable} is not in {said:#?}");
+    }
+
+    let theirs = [("CLAUDE_CODE_ENABLE_TODO_TOOLS", "0"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://elsewhere:4318")];
+    let said = given(&theirs, &["--resume", "x", "--settings", "{}"]);
+    assert_eq!(said[..4], ["--resume", "x", "--settings", "{}"]);
+    for (name, value) in theirs {
+        assert!(said.contains(&format!("{name}={value}")), "{name}");
+    }
+    assert!(!said.iter().any(|line| line.starts_with("CLAUDE_CODE_ENABLE_TELEMETRY")));
 }
 
 #[test]
@@ -171,7 +203,7 @@ pub(crate) struct Terminal {
     keys: Box<dyn Write + Send>,
     shown: Receiver<Vec<u8>>,
     seen: String,
-    pub(crate) child: Box<dyn portable_pty::Child + Send + Sync>,
+    child: Box<dyn portable_pty::Child + Send + Sync>,
 }
 
 impl Terminal {
@@ -198,6 +230,11 @@ impl Terminal {
             }
         });
         Terminal { master: pair.master, keys, shown, seen: String::new(), child }
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn exit_code(&mut self) -> u32 {
+        eventually("the agent ends", || self.child.try_wait().unwrap()).exit_code()
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
@@ -268,7 +305,7 @@ fn in_a_terminal_every_key_size_and_signal_reaches_the_agent() {
     terminal.press("kill %1; printf '\\033[32mgreen\\033[0m tty %s\\n' \"$(tty | cut -c1-8)\"\r");
     terminal.shows("\u{1b}[32mgreen\u{1b}[0m tty /dev/pts");
     terminal.press("exit 9\r");
-    assert_eq!(terminal.child.wait().unwrap().exit_code(), 9);
+    assert_eq!(terminal.exit_code(), 9);
 
     let events = monitor.history_when(is_over);
     let told: String =
@@ -276,6 +313,52 @@ fn in_a_terminal_every_key_size_and_signal_reaches_the_agent() {
     assert!(told.contains("green tty /dev/pts") && !told.contains('\u{1b}'), "{told:?}");
     assert_eq!(of(&events, "/claude", "output")[0]["data"]["stream"], "terminal");
     assert_eq!(monitor.get("/api/v1/sessions")["sessions"][0]["launch_method"], "subprocess");
+}
+
+#[test]
+fn programs_of_the_whole_screen_work_as_without_us() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let text: String = (1..=300).map(|line| format!("line {line}\n")).collect();
+    let file = home.path().join("text");
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+
+    if support::program_on_path("less").is_some() {
+        let mut terminal = Terminal::open(&launched(&home, &monitor, "subprocess", "less", &[path]), 24, 80);
+        terminal.shows("\u{1b}[?1049h");
+        terminal.shows("line 22");
+        terminal.press("G");
+        terminal.shows("line 300");
+        terminal.master.resize(PtySize { rows: 50, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
+        // Keys that come while it learns of its new size are lost on it, with us or without.
+        eventually("the first page, and longer", || {
+            terminal.press("g");
+            terminal.has("line 45\r\n", Duration::from_secs(1)).then_some(())
+        });
+        terminal.press("q");
+        terminal.shows("\u{1b}[?1049l");
+        assert_eq!(terminal.exit_code(), 0);
+    }
+    if support::program_on_path("vi").is_some() {
+        let mut terminal =
+            Terminal::open(&launched(&home, &monitor, "subprocess", "vi", &["-u", "NONE", path]), 24, 80);
+        terminal.shows("line 20");
+        // An insertion, ended by Ctrl-C, which the terminal would otherwise take for itself.
+        terminal.press("Gohello");
+        terminal.shows("hello");
+        terminal.press("\u{3}");
+        terminal.press(":w\r");
+        terminal.shows("301L");
+        terminal.press(":q\r");
+        assert_eq!(terminal.exit_code(), 0);
+        assert!(std::fs::read_to_string(&file).unwrap().ends_with("line 300\nhello\n"));
+    }
+    let ended = |events: &[Value]| of(events, "/session", "end").len() == 2;
+    let told = monitor.history_when(|events| ended(events) || support::program_on_path("vi").is_none());
+    assert!(
+        of(&told, "/claude", "output").iter().all(|event| !event["data"]["content"].to_string().contains("\\u001b"))
+    );
 }
 
 /// Runs a scenario of the real client through the launcher, with no hook installed.

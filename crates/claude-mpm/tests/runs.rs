@@ -172,7 +172,7 @@ fn a_prompt_is_typed_only_where_the_person_at_the_terminal_allows_it() {
             );
         }
         assert_eq!(told(&monitor, &json!({ "command": "stop", "launch_id": run, "force": true })).0, 200);
-        assert_eq!(terminal.child.wait().unwrap().exit_code(), 128 + 9);
+        assert_eq!(terminal.exit_code(), 128 + 9);
         runs(&monitor, 0);
     }
 }

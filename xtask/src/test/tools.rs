@@ -20,11 +20,13 @@ const CLAUDE_CODE: (&str, &str) = ("@anthropic-ai/claude-code", "2.1.197");
 const CHROMIUM_NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Every tool.
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 11] = [
     Tool { what: "git", variable: None, ready: |run| debian::program(run, &["git"], "git") },
     Tool { what: "nginx", variable: None, ready: |run| debian::program(run, &["nginx"], "nginx-light") },
     Tool { what: "Caddy", variable: None, ready: |run| debian::program(run, &["caddy"], "caddy") },
     Tool { what: "tmux", variable: None, ready: |run| debian::program(run, &["tmux"], "tmux") },
+    Tool { what: "vi", variable: None, ready: |run| debian::program(run, &["vi"], "vim-tiny") },
+    Tool { what: "less", variable: None, ready: |run| debian::program(run, &["less"], "less") },
     Tool {
         what: "the clients for Node",
         variable: Some("CLAUDE_MPM_TEST_NODE_CLIENTS"),
