@@ -344,13 +344,23 @@ fn programs_of_the_whole_screen_work_as_without_us() {
         let mut terminal =
             Terminal::open(&launched(&home, &monitor, "subprocess", "vi", &["-u", "NONE", path]), 24, 80);
         terminal.shows("line 20");
-        // An insertion, ended by Ctrl-C, which the terminal would otherwise take for itself.
         terminal.press("Gohello");
         terminal.shows("hello");
+        // An Escape with a key right behind it would be another key.
+        terminal.press("\u{1b}");
+        eventually("it is written", || {
+            terminal.has("a pause", Duration::from_millis(300));
+            terminal.press(":w\r");
+            terminal.has("301L", Duration::from_secs(2)).then_some(())
+        });
+        // Ctrl-C is vi's: it says how to quit.
         terminal.press("\u{3}");
-        terminal.press(":w\r");
-        terminal.shows("301L");
-        terminal.press(":q\r");
+        terminal.shows(":q");
+        eventually("it ends", || {
+            terminal.press(":q\r");
+            terminal.has("nothing more", Duration::from_secs(1));
+            terminal.child.try_wait().unwrap()
+        });
         assert_eq!(terminal.exit_code(), 0);
         assert!(std::fs::read_to_string(&file).unwrap().ends_with("line 300\nhello\n"));
     }
