@@ -32,6 +32,7 @@ mod runs;
 mod set_up;
 mod spans;
 mod spool;
+mod stats;
 mod store;
 mod stream;
 mod support;

@@ -43,7 +43,7 @@ const JSON: &str = "content-type: application/json\r\n";
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 
 /// Plays a recording's hooks into a monitor, and its exports, which came while the session ran.
-fn play(monitor: &Monitor, scenario: &str, telemetry_first: bool) -> Vec<Value> {
+pub(crate) fn play(monitor: &Monitor, scenario: &str, telemetry_first: bool) -> Vec<Value> {
     let folder = repository().join("fixtures/claude").join(scenario);
     let hooks = std::fs::read_to_string(folder.join("hooks.jsonl")).unwrap();
     let hooks: Vec<Value> = hooks.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -10,6 +10,7 @@ mod attention;
 mod calls;
 pub mod context;
 mod counterparts;
+pub mod growth;
 mod identities;
 mod implied;
 mod launch;

@@ -11,6 +11,7 @@ use event::vocabulary::Kind;
 use event::wire::history::SessionJson;
 use event::wire::websocket::Instance;
 use serde_json::json;
+use store::sums::Sums;
 use store::{Options, Reader, Store, Words};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) recorder: Recorder,
     pub(crate) reader: Reader,
+    /// What is counted by the minute.
+    pub(crate) sums: Arc<Sums>,
     pub(crate) io: socketio::Server,
     /// Socket.IO clients that may come back as who they were.
     pub(crate) returning: Returning,
@@ -76,7 +79,7 @@ impl App {
         port: u16,
         hub: Arc<Hub>,
         recorder: Recorder,
-        reader: Reader,
+        (reader, sums): (Reader, Arc<Sums>),
         returning: Returning,
     ) -> Arc<App> {
         let access = Access::new(&config, &host);
@@ -92,6 +95,7 @@ impl App {
             hub,
             recorder,
             reader,
+            sums,
             returning,
             registered: live::socketio::Registered::default(),
             stories: api::spans::Stories::default(),
@@ -170,11 +174,20 @@ impl App {
 }
 
 /// Opens the store and reads the live state back, and the clients that may come back. Blocking.
-pub(crate) fn open_store(config: &Config) -> Result<(Store, State, Returning), StartError> {
+pub(crate) fn open_store(config: &Config) -> Result<Opened, StartError> {
     let words = Words { version: filter::TOKENS_VERSION, tell: filter::tokens_of };
     let options = Options { encrypted: config.key.is_some(), words: Some(words), ..Options::default() };
     let mut store = Store::open(&config.data_dir, config.key.as_ref(), options, clock::now().ms())?;
-    let state = memory::restore(&mut store);
+    let (state, count_to) = memory::restore(&mut store);
     let returning = Returning::restore(&mut store, clock::now());
-    Ok((store, state, returning))
+    Ok(Opened { store, state, count_to, returning })
+}
+
+/// What [`open_store`] opened.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) state: State,
+    /// Events up to this number are to be counted again; 0 for none.
+    pub(crate) count_to: u64,
+    pub(crate) returning: Returning,
 }

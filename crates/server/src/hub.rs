@@ -3,6 +3,7 @@
 //! Everything in here follows from committed events alone (I3). The recorder is the only one who changes it.
 
 pub(crate) mod outbox;
+pub(crate) mod tally;
 pub(crate) mod totals;
 
 use std::collections::HashMap;

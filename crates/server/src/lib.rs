@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use api::health::SERVICE;
-use app::App;
+use app::{App, Opened};
 pub use config::{
     Admin, AdminMode, CONNECTIONS_MAX, Config, FileContents, Keep, METRICS_EVERY, Network, Spool, StartError, TlsFiles,
 };
@@ -127,16 +127,20 @@ impl Server {
         let tls = config.tls.as_ref().map(listener::Tls::load).transpose()?;
         let opening = config.clone();
         let opened = tokio::task::spawn_blocking(move || app::open_store(&opening)).await;
-        let (store, state, returning) = opened.map_err(|_| StartError::Interrupted)??;
-        let reader = store.reader();
+        let Opened { store, state, count_to, returning } = opened.map_err(|_| StartError::Interrupted)??;
+        let (reader, sums) = (store.reader(), store.sums());
         let hub = Arc::new(Hub::new(store.epoch().to_owned(), config::random_id()?, state));
         let positions = ingest::spool_door::positions(&store, &config.spools);
         let transcripts = ingest::transcripts::positions(&store);
         let keeper = store.keeper(config.keep, clock::now().ms());
         let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
 
-        let app = App::new(config, host, port, hub, recorder, reader, returning);
+        let app = App::new(config, host, port, hub, recorder, (reader, sums), returning);
         let mut tasks = JoinSet::new();
+        if count_to > 0 {
+            let (recorder, reader, stopped) = (app.recorder.clone(), app.reader.clone(), app.stopped.clone());
+            tasks.spawn_blocking(move || recorder.count_again(&reader, count_to, &stopped));
+        }
         live::start(&app, &mut tasks);
         retention::start(&app, keeper, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);

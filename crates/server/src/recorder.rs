@@ -2,6 +2,7 @@
 
 mod again;
 pub(crate) mod memory;
+mod recount;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,11 +11,14 @@ use std::time::Duration;
 use event::event::{Event, Fact, Time};
 use event::vocabulary::Kept;
 use event::wire::history;
-use store::{Batch, Note, Record, Store, StoreError};
+use store::sums::{Sums, Tallies};
+use store::{Batch, Note, Reader, Record, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
 use crate::clock;
+use crate::hub::tally::{self, Context};
 use crate::hub::{Hub, Published};
 use memory::Memory;
 
@@ -54,6 +58,8 @@ struct Told {
     again: bool,
     /// What is good to know after a restart.
     notes: Vec<Note>,
+    /// What was counted again of what is stored, and whether that is all.
+    counted: Option<(Tallies, bool)>,
     done: oneshot::Sender<Result<Vec<u64>, NotStored>>,
 }
 
@@ -104,7 +110,8 @@ impl Recorder {
         facts: Vec<Fact>,
     ) -> Result<oneshot::Receiver<Result<Vec<u64>, NotStored>>, Vec<Fact>> {
         let (done, stored) = oneshot::channel();
-        match self.queue.try_send(Told { facts, position: None, again: false, notes: Vec::new(), done }) {
+        match self.queue.try_send(Told { facts, position: None, again: false, notes: Vec::new(), counted: None, done })
+        {
             Ok(()) => Ok(stored),
             Err(mpsc::error::TrySendError::Full(told) | mpsc::error::TrySendError::Closed(told)) => Err(told.facts),
         }
@@ -113,16 +120,33 @@ impl Recorder {
     /// Keeps a note for the next start, soon; not when the recorder has no room for it now.
     pub(crate) fn note(&self, note: Note) {
         let (done, _) = oneshot::channel();
-        let told = Told { facts: Vec::new(), position: None, again: false, notes: vec![note], done };
+        let told = Told { facts: Vec::new(), position: None, again: false, notes: vec![note], counted: None, done };
         if self.queue.try_send(told).is_err() {
             debug!("no room for a note");
         }
     }
 
+    /// Counts all events up to `last` again, until `stopped`. Blocking.
+    pub(crate) fn count_again(&self, reader: &Reader, last: u64, stopped: &CancellationToken) {
+        recount::run(self, reader, last, stopped);
+    }
+
+    /// Hands over what was counted again; waits for room. Blocking; false when the recorder has ended.
+    fn counted_again(&self, tallies: Tallies, is_all: bool) -> bool {
+        let (done, written) = oneshot::channel();
+        let counted = Some((tallies, is_all));
+        let told = Told { facts: Vec::new(), position: None, again: false, notes: Vec::new(), counted, done };
+        // Waits until it is written, so that no more than this is ever in memory.
+        self.queue.blocking_send(told).is_ok() && written.blocking_recv().is_ok()
+    }
+
     async fn tell(&self, facts: Vec<Fact>, position: Option<Position>, again: bool) -> Result<Vec<u64>, NotStored> {
         let stopping = || NotStored("the server is stopping".to_owned());
         let (done, stored) = oneshot::channel();
-        self.queue.send(Told { facts, position, again, notes: Vec::new(), done }).await.map_err(|_| stopping())?;
+        self.queue
+            .send(Told { facts, position, again, notes: Vec::new(), counted: None, done })
+            .await
+            .map_err(|_| stopping())?;
         stored.await.map_err(|_| stopping())?
     }
 }
@@ -130,6 +154,7 @@ impl Recorder {
 /// The recorder's thread.
 struct Writer {
     store: Store,
+    sums: Arc<Sums>,
     hub: Arc<Hub>,
     memory: Memory,
     /// When the last checkpoint was made, and of which number.
@@ -144,6 +169,10 @@ struct Writer {
 struct Group {
     batch: Batch,
     events: Vec<Arc<Published>>,
+    /// What the session of each of `events` knows of it.
+    contexts: Vec<Context>,
+    /// Events that were told better: how they were counted, and how they are now.
+    corrected: Vec<Corrected>,
     volatile: Vec<Arc<Published>>,
     bytes: usize,
     /// The numbers of each telling, and whether its facts were told before.
@@ -151,6 +180,17 @@ struct Group {
     notes: Vec<Note>,
     /// Whether a second telling told a session something, though no event came of it.
     sessions_changed: bool,
+    counted: Option<(Tallies, bool)>,
+}
+
+/// An event that is told once more, and better.
+struct Corrected {
+    seq: u64,
+    before: Fact,
+    after: Fact,
+    context: Context,
+    /// Whether it is counted as it was before.
+    is_counted: bool,
 }
 
 impl Writer {
@@ -158,7 +198,7 @@ impl Writer {
         let memory = Memory::new(Arc::clone(&hub));
         // What was replayed at the start is saved with the first commit, so that the next start need not replay it again.
         let checkpoint = (Time::default(), 0);
-        Writer { store, hub, memory, checkpoint, failing: false, unsaved: false }
+        Writer { sums: store.sums(), store, hub, memory, checkpoint, failing: false, unsaved: false }
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Told>) {
@@ -200,6 +240,11 @@ impl Writer {
         group.batch.positions.extend(told.position);
         group.told.push((numbers, told.again));
         group.notes.extend(told.notes);
+        if let Some((tallies, is_all)) = told.counted {
+            let (counted, all) = group.counted.get_or_insert_default();
+            counted.merge(tallies);
+            *all |= is_all;
+        }
         told.done
     }
 
@@ -214,18 +259,13 @@ impl Writer {
             again::told(self, known, fact, (seq, now), group);
             return known;
         }
-        for (fact, seq) in self.memory.take(fact, seq).into_iter().zip(seq..) {
-            let record = record_of(&fact, seq, now);
-            let published = Published::new(Event { seq: Some(seq), recorded_at: now, fact });
-            group.bytes += published.json.len() + record.content.as_ref().map_or(0, bytes::Bytes::len);
-            group.batch.records.push(Record { json: published.json.clone(), ..record });
-            group.events.push(Arc::new(published));
-        }
+        let (facts, context) = self.memory.take(fact, seq);
+        group.append(facts, context, (seq, now));
         seq
     }
 
     fn commit(&mut self, group: Group, waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>) {
-        let Group { batch, events, volatile, told, notes, sessions_changed, .. } = group;
+        let Group { batch, events, contexts, corrected, volatile, told, notes, counted, sessions_changed, .. } = group;
         let written = self.store.write(&batch, clock::now().ms());
         match written {
             Ok(()) => {
@@ -235,7 +275,7 @@ impl Writer {
                 }
                 let changed = self.memory.commit();
                 if !events.is_empty() || sessions_changed {
-                    self.hub.committed(self.store.next_seq() - 1, events, changed);
+                    self.hub.committed(self.store.next_seq() - 1, events.clone(), changed);
                 }
                 self.unsaved |= sessions_changed;
                 self.hub.unkept(volatile);
@@ -243,11 +283,42 @@ impl Writer {
                     // Whoever asked may be gone; the events are stored all the same.
                     let _ = done.send(Ok(numbers));
                 }
+                // Nobody waits for this.
+                self.count(&events, &contexts, &corrected);
             }
             Err(error) => self.not_stored(&error, events, volatile, waiting, &told),
         }
         if let Err(error) = self.store.keep_notes(&notes) {
             debug!("{} notes are not kept: {error}", notes.len());
+        }
+        if let Some((tallies, is_all)) = counted {
+            self.sums.pending().merge(tallies);
+            if is_all {
+                self.sums.completed();
+            }
+            self.save_checkpoint(clock::now());
+        }
+    }
+
+    /// Counts what was committed.
+    fn count(&mut self, events: &[Arc<Published>], contexts: &[Context], corrected: &[Corrected]) {
+        let part = self.store.day();
+        let mut tallies = self.sums.pending();
+        for (published, context) in events.iter().zip(contexts) {
+            tally::count(&mut tallies, part, &published.event.fact, context);
+        }
+        for Corrected { seq, before, after, context, is_counted } in corrected {
+            let part = self.store.reader().day_of(*seq).ok().flatten().unwrap_or(part);
+            if *is_counted {
+                tally::count_event(&mut tallies, part, before, context, -1);
+                tally::count_event(&mut tallies, part, after, context, 1);
+            }
+            tally::count_growth(&mut tallies, part, after, context);
+        }
+        drop(tallies);
+        if corrected.iter().any(|corrected| corrected.seq <= self.checkpoint.1) {
+            // It is not replayed after a crash, and its day shows how it is now: not how it was counted before.
+            self.save_checkpoint(clock::now());
         }
     }
 
@@ -291,13 +362,32 @@ impl Writer {
     fn save_checkpoint(&mut self, now: Time) {
         let (seq, state) = memory::checkpoint(&self.hub, now);
         self.checkpoint.0 = now;
-        if seq == self.checkpoint.1 && !self.unsaved {
+        if seq == self.checkpoint.1 && self.sums.pending().is_empty() && !self.unsaved {
             return;
         }
         match self.store.save_checkpoint(seq, &state) {
             Ok(()) => (self.checkpoint.1, self.unsaved) = (seq, false),
             // A cache: the next start replays more.
             Err(error) => error!("saving the checkpoint: {error}"),
+        }
+        if let Err(error) = self.store.fold_sums(now.ms()) {
+            debug!("making hours of minutes: {error}");
+        }
+    }
+}
+
+impl Group {
+    /// Adds a fact and what it implies, with the numbers from `seq` on.
+    fn append(&mut self, facts: Vec<Fact>, context: Context, (seq, now): (u64, Time)) {
+        let implied = Context { growth: None, ..context.clone() };
+        let contexts = std::iter::once(context).chain(std::iter::repeat(implied));
+        for ((fact, context), seq) in facts.into_iter().zip(contexts).zip(seq..) {
+            let record = record_of(&fact, seq, now);
+            let published = Published::new(Event { seq: Some(seq), recorded_at: now, fact });
+            self.bytes += published.json.len() + record.content.as_ref().map_or(0, bytes::Bytes::len);
+            self.batch.records.push(Record { json: published.json.clone(), ..record });
+            self.events.push(Arc::new(published));
+            self.contexts.push(context);
         }
     }
 }

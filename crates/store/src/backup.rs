@@ -5,13 +5,15 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
 use crate::error::StoreError;
 use crate::folder::{self, DayFile};
 use crate::index;
 use crate::inspect::{self, Fault};
 use crate::key::{self, Key};
 use crate::schema;
-use crate::vault;
+use crate::vault::{self, FileKey};
 
 /// What a backup holds.
 #[derive(Clone, Debug)]
@@ -26,10 +28,12 @@ pub struct Copied {
 
 /// Copies the days of a store into a new or empty folder, as they were when it began; another process may go on writing.
 ///
-/// Caches (indexes, the catalog) are left out: they are made anew. The copy needs the same user's key, which is not in it.
+/// Indexes are left out: they are made anew. The catalog is copied before the days, for it knows sums of days that are gone;
+/// what the copies of the days have besides is counted when they are opened. The copy needs the same user's key, which is not in it.
 pub fn backup(dir: &Path, to: &Path, key: Option<&Key>) -> Result<Copied, StoreError> {
     let days = folder::days(dir)?;
     empty(to)?;
+    copy_catalog(dir, to, key);
     let (mut files, mut bytes) = (Vec::new(), 0);
     for day in days {
         let (from, copy) = (DayFile::new(dir, day), DayFile::new(to, day));
@@ -67,10 +71,35 @@ pub fn restore(from: &Path, dir: &Path, key: Option<&Key>) -> Result<Copied, Sto
         files.push(copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
     // The state of what was there before is of other events.
+    remove_catalog(dir);
+    copy_catalog(from, dir, key);
+    Ok(Copied { files, bytes, faults })
+}
+
+/// Copies the catalog, if there is one that can be read: it is a cache, and no reason to fail.
+fn copy_catalog(from: &Path, to: &Path, key: Option<&Key>) {
+    let path = from.join("catalog.db");
+    let copied = (|| {
+        if !path.exists() {
+            return Ok(());
+        }
+        let wrapped = vault::path_of(&path);
+        let file_key = vault::load(&path, key)?;
+        if wrapped.exists() {
+            copy(&wrapped, &vault::path_of(&to.join("catalog.db")))?;
+        }
+        copy_file(&path, &to.join("catalog.db"), file_key.as_ref()).map(drop)
+    })();
+    if let Err(error) = copied {
+        warn!("the sums of days that are gone are not in the copy: {error}");
+        remove_catalog(to);
+    }
+}
+
+fn remove_catalog(dir: &Path) {
     for name in ["catalog.db", "catalog.db-wal", "catalog.db-shm", "catalog.key"] {
         let _ = fs::remove_file(dir.join(name));
     }
-    Ok(Copied { files, bytes, faults })
 }
 
 /// Wraps the keys of all files of a folder with another user's key. Nobody may be writing there. Doing it again after it
@@ -89,32 +118,37 @@ pub fn rotate(dir: &Path, old: &Key, new: &Key) -> Result<usize, StoreError> {
     Ok(rewrapped)
 }
 
-/// Copies a day while a read transaction keeps its log from being begun anew.
-///
-/// The file first, then its log: what a checkpoint writes into the file meanwhile is in the log as well, whole, so that
-/// the copy's log puts it right. Frames that come while the log is copied are taken up to the last whole commit.
+/// Copies a day, its key first.
 fn copy_day(from: &DayFile, to: &DayFile, key: Option<&Key>) -> Result<u64, StoreError> {
     let wrapped = vault::path_of(&from.path);
     if wrapped.exists() {
         copy(&wrapped, &vault::path_of(&to.path))?;
     }
-    let connection = schema::open_reader(&from.path, from.key(key)?, 512)?;
-    let reading = from.sql("reading");
-    let snapshot = connection.unchecked_transaction().map_err(&reading)?;
-    schema::read_meta(&snapshot).map_err(&reading)?;
-    copy(&from.path, &to.path)?;
-    let log = index::with_suffix(&from.path, "-wal");
+    copy_file(&from.path, &to.path, from.key(key)?)
+}
+
+/// Copies a database while a read transaction keeps its log from being begun anew.
+///
+/// The file first, then its log: what a checkpoint writes into the file meanwhile is in the log as well, whole, so that
+/// the copy's log puts it right. Frames that come while the log is copied are taken up to the last whole commit.
+fn copy_file(from: &Path, to: &Path, key: Option<&FileKey>) -> Result<u64, StoreError> {
+    let reading = |source| StoreError::Sql { action: "reading", path: from.to_owned(), source };
+    let connection = schema::open_reader(from, key, 512)?;
+    let snapshot = connection.unchecked_transaction().map_err(reading)?;
+    snapshot.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(())).map_err(reading)?;
+    copy(from, to)?;
+    let log = index::with_suffix(from, "-wal");
     if log.exists() {
-        copy(&log, &index::with_suffix(&to.path, "-wal"))?;
+        copy(&log, &index::with_suffix(to, "-wal"))?;
     }
     drop(snapshot);
     // Takes the log into the copy, so that it is one file.
-    drop(schema::open_writer(&to.path, to.key(key)?, 512)?);
-    File::open(&to.path)
+    drop(schema::open_writer(to, key, 512)?);
+    File::open(to)
         .and_then(|file| file.sync_all())
-        .and_then(|()| key::sync_folder_of(&to.path))
-        .map_err(|source| StoreError::Io { action: "making durable", path: to.path.clone(), source })?;
-    Ok(fs::metadata(&to.path).map_or(0, |found| found.len()))
+        .and_then(|()| key::sync_folder_of(to))
+        .map_err(|source| StoreError::Io { action: "making durable", path: to.to_owned(), source })?;
+    Ok(fs::metadata(to).map_or(0, |found| found.len()))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {

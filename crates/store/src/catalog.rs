@@ -1,10 +1,11 @@
-//! What spares the server work, or its clients a fresh start, when it starts again: the checkpoint of the live state, and
-//! notes.
+//! What spares the server work, or its clients a fresh start, when it starts again: the checkpoint of the live state, with
+//! the sums over time, and notes.
 //!
 //! Anything wrong with it makes it absent, never an error for whoever reads it.
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use zstd::zstd_safe::CParameter;
@@ -12,6 +13,7 @@ use zstd::zstd_safe::CParameter;
 use crate::error::StoreError;
 use crate::key::Key;
 use crate::schema;
+use crate::sums::{self, Sums};
 use crate::vault;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS checkpoint (
@@ -35,23 +37,67 @@ pub(crate) struct Catalog {
     path: PathBuf,
     user: Option<Key>,
     connection: Option<Connection>,
+    sums: Arc<Sums>,
 }
 
 impl Catalog {
     pub(crate) fn new(path: PathBuf, user: Option<Key>) -> Catalog {
-        Catalog { path, user, connection: None }
+        let sums = Arc::new(Sums::new(path.clone(), user.clone()));
+        Catalog { path, user, connection: None, sums }
     }
 
-    /// Puts a state in place of the one before.
+    /// The sums over time, which are kept here.
+    pub(crate) fn sums(&self) -> &Arc<Sums> {
+        &self.sums
+    }
+
+    /// Makes ready for counting: tells whether all events up to the checkpoint have been counted. If not, they are to be
+    /// counted again, and the shares of the days that are there are forgotten for it.
+    pub(crate) fn begin_sums(&mut self, epoch: &str, days: &[i64], anew: bool) -> Result<bool, StoreError> {
+        let mut connection = self.take_connection()?;
+        let begun = sums::begin(&mut connection, epoch, days, anew);
+        let complete =
+            begun.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
+        self.connection = Some(connection);
+        if complete {
+            self.sums.completed();
+        }
+        Ok(complete)
+    }
+
+    /// Puts less precise sums in the place of some that are old.
+    pub(crate) fn fold_sums(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        let mut connection = self.take_connection()?;
+        let folded = sums::fold(&mut connection, now_ms);
+        folded.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Puts a state in place of the one before, and with it what was counted up to its number.
     pub(crate) fn save(&mut self, epoch: &str, seq: u64, state: &[u8]) -> Result<(), StoreError> {
         let packed = pack(state).map_err(|source| StoreError::Io {
             action: "compressing a checkpoint for",
             path: self.path.clone(),
             source,
         })?;
-        let connection = self.take_connection()?;
-        let sql = "INSERT OR REPLACE INTO checkpoint (id, epoch, seq, state) VALUES (1, ?1, ?2, ?3)";
-        let saved = connection.execute(sql, params![epoch, seq as i64, packed]);
+        let mut connection = self.take_connection()?;
+        let sums = Arc::clone(&self.sums);
+        // Held until it is over: whoever asks sees what was counted here or there, and never in both.
+        let mut pending = sums.pending();
+        let mut save = || {
+            let transaction = connection.transaction()?;
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO checkpoint (id, epoch, seq, state) VALUES (1, ?1, ?2, ?3)")?
+                .execute(params![epoch, seq as i64, packed])?;
+            sums::write(&transaction, epoch, &pending, sums.is_complete())?;
+            transaction.commit()
+        };
+        let saved = save();
+        if saved.is_ok() {
+            pending.clear();
+        }
+        drop(pending);
         saved.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
         self.connection = Some(connection);
         Ok(())
@@ -125,6 +171,7 @@ impl Catalog {
 
     /// Empties the log into the file.
     pub(crate) fn close(&mut self) {
+        self.sums.close();
         self.connection = None;
     }
 
@@ -133,6 +180,7 @@ impl Catalog {
         if let Ok(connection) = self.open() {
             return Ok(connection);
         }
+        self.sums.lost();
         let name = self.path.as_os_str();
         let beside = |suffix: &str| {
             let mut name = name.to_owned();
@@ -155,7 +203,7 @@ impl Catalog {
         };
         let connection = schema::open_writer(&self.path, key.as_ref(), 256)?;
         // A crash may lose the last states: then the one before serves, or none.
-        let setup = connection.execute_batch(&format!("PRAGMA synchronous = NORMAL; {TABLE}"));
+        let setup = connection.execute_batch(&format!("PRAGMA synchronous = NORMAL; {TABLE} {}", sums::TABLES));
         setup.map_err(|source| StoreError::Sql { action: "opening", path: self.path.clone(), source })?;
         Ok(connection)
     }

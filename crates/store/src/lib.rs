@@ -14,7 +14,7 @@
 //! * `index.rs`: the full-text index beside each day; its own thread writes it
 //! * `retention.rs`: what leaves the store: days that are too old or too much, and damaged ones
 //! * [`inspect`], [`backup`]: what a store holds, whether it is whole, copies of it; also while another process writes
-//! * `catalog.rs`: the checkpoint of the live state, and notes; a cache
+//! * `catalog.rs`: the checkpoint of the live state, and notes; a cache. [`sums`]: what is counted by the minute, in it
 //!
 //! # Files
 //!
@@ -41,6 +41,7 @@ mod page;
 mod reader;
 mod retention;
 mod schema;
+pub mod sums;
 mod vault;
 mod writer;
 

@@ -88,6 +88,11 @@ impl Reader {
         })
     }
 
+    /// The day in whose file a number is, in days since 1970; `None` if it is older than all of them.
+    pub fn day_of(&self, seq: u64) -> Result<Option<i64>, StoreError> {
+        Ok(self.folder.file_of(seq)?.map(|file| file.day))
+    }
+
     /// The bodies withheld from an event's JSON, if it has any.
     pub fn content(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
         let Some(file) = self.folder.file_of(seq)? else { return Ok(None) };

@@ -22,6 +22,7 @@ use crate::key::{self, Key};
 use crate::reader::Reader;
 use crate::retention::{Keep, Keeper};
 use crate::schema::{self, Meta};
+use crate::sums::Sums;
 use crate::vault;
 
 /// How a store is opened.
@@ -229,6 +230,28 @@ impl Store {
     /// Keeps the live state as of event `seq`, in place of the one before. A cache: a crash may lose the last ones.
     pub fn save_checkpoint(&mut self, seq: u64, state: &[u8]) -> Result<(), StoreError> {
         self.catalog.save(&self.epoch, seq, state)
+    }
+
+    /// The sums over time. What is counted is kept with the next checkpoint.
+    pub fn sums(&self) -> Arc<Sums> {
+        Arc::clone(self.catalog.sums())
+    }
+
+    /// Makes ready for counting, before anything is: tells whether all events up to the checkpoint have been counted. If
+    /// not, or if all are to be counted `anew`, what was counted is forgotten, except for days that are gone.
+    pub fn begin_sums(&mut self, anew: bool) -> Result<bool, StoreError> {
+        let days: Vec<_> = self.folder.files().iter().map(|file| file.day).collect();
+        self.catalog.begin_sums(&self.epoch, &days, anew)
+    }
+
+    /// Makes some old sums coarser, if there are any; to be called now and then.
+    pub fn fold_sums(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        self.catalog.fold_sums(now_ms)
+    }
+
+    /// The day whose file has the newest events, in days since 1970.
+    pub fn day(&self) -> i64 {
+        self.file.day
     }
 
     /// The live state last kept, if it is there, whole, and of this folder's events.

@@ -13,3 +13,4 @@ mod pages;
 mod retention;
 mod scratch;
 mod search;
+mod sums;

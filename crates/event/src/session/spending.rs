@@ -13,9 +13,13 @@ use serde_json::Value;
 
 use super::Session;
 use super::context::Context;
-use super::usage::{MODEL_BYTES_MAX, MODELS_MAX, Series, Spent, Tokens, Usage, add_points, micros, positive, whole};
+use super::growth::{Believed, Part};
+use super::usage::{
+    MODELS_MAX, NAME_BYTES_MAX, Series, Spent, Tokens, Usage, add_points, agent_of, micros, positive, sum, whole,
+};
 use crate::event::{Fact, Source, Time};
 use crate::transcript;
+use crate::vocabulary::Kind;
 
 /// What a session was told of its spending.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -51,6 +55,9 @@ struct Said {
     since_micros: u64,
     /// Whether any of that is an estimate.
     is_estimated: bool,
+    /// How much of it is.
+    #[serde(default)]
+    estimated_micros: u64,
 }
 
 /// How the cost is known.
@@ -90,18 +97,35 @@ pub struct Spending {
     pub unpriced: BTreeSet<String>,
 }
 
+/// Which of those that told are believed.
+struct Weighed<'a> {
+    by_otlp: &'a Usage,
+    metrics: &'a Usage,
+    /// The door of these two.
+    door: Source,
+    cost: CostBy<'a>,
+}
+
+/// Who is believed of what it cost.
+#[derive(Clone, Copy)]
+enum CostBy<'a> {
+    /// Transcripts told nothing: OTLP, or the result of a run, of tokens and cost.
+    Otlp,
+    /// The client's own sum.
+    Said(&'a Said),
+    /// The sum of metrics.
+    Metrics,
+    /// Each request by itself.
+    Requests,
+}
+
 impl Session {
     /// Tokens and cost; `None` when nothing was told.
     pub fn spending(&self) -> Option<Spending> {
         let reported = &self.reported;
-        let more = |usage: &Usage| (usage.tokens.total(), usage.cost_micros);
-        let (logs, metrics, transcript) = (&reported.logs, &reported.metrics, &reported.transcript);
-        let by_otlp = if more(metrics) > more(logs) { metrics } else { logs };
-        let (by_otlp, metrics, door) = match by_otlp.is_empty() {
-            true => (&reported.streamed, &reported.streamed, Source::Launcher),
-            false => (by_otlp, metrics, Source::Otlp),
-        };
-        if transcript.is_empty() && reported.said.is_none() {
+        let (logs, transcript) = (&reported.logs, &reported.transcript);
+        let Weighed { by_otlp, metrics, door, cost } = self.weigh();
+        if let CostBy::Otlp = cost {
             let costed = if by_otlp.cost_micros.is_some() { Costed::Reported } else { Costed::Unpriced };
             let cost_source = by_otlp.cost_micros.map(|_| door);
             let unpriced = by_otlp.models.iter().filter(|(_, spent)| spent.cost_micros.is_none());
@@ -120,10 +144,8 @@ impl Session {
         let unpriced = reported.unpriced.iter().filter(|(_, requests)| **requests > 0);
         let mut unpriced: BTreeSet<String> = unpriced.map(|(model, _)| model.clone()).collect();
         let is_estimated = transcript.cost_micros.is_some_and(|cost| cost > 0) || !unpriced.is_empty();
-        // Metrics are behind by their interval: believed as the cost of all once they tell nearly all of the tokens.
-        let covers = metrics.tokens.total().saturating_mul(10) >= transcript.tokens.total().saturating_mul(9);
         let (costed, cost_source);
-        if let Some(said) = &reported.said {
+        if let CostBy::Said(said) = cost {
             usage.cost_micros = Some(said.cost_micros.saturating_add(said.since_micros));
             for (model, spent) in &mut usage.models {
                 spent.cost_micros = said.models.get(model).copied();
@@ -133,7 +155,7 @@ impl Session {
             }
             costed = if said.is_estimated { Costed::Estimated } else { Costed::Reported };
             cost_source = Some(Source::Transcript);
-        } else if logs.cost_micros.is_none() && metrics.cost_micros.is_some() && covers {
+        } else if let CostBy::Metrics = cost {
             for (model, spent) in &mut usage.models {
                 spent.cost_micros = metrics.models.get(model).and_then(|spent| spent.cost_micros);
             }
@@ -156,6 +178,78 @@ impl Session {
             cost_source = logs.cost_micros.map(|_| Source::Otlp);
         }
         Some(Spending { usage, source: Source::Transcript, costed, cost_source, unpriced })
+    }
+
+    fn weigh(&self) -> Weighed<'_> {
+        let Reported { logs, metrics, streamed, transcript, said, .. } = &self.reported;
+        let by_otlp = if metrics.says_more_than(logs) { metrics } else { logs };
+        let (by_otlp, metrics, door) = match by_otlp.is_empty() {
+            true => (streamed, streamed, Source::Launcher),
+            false => (by_otlp, metrics, Source::Otlp),
+        };
+        // Metrics are behind by their interval: believed as the cost of all once they tell nearly all of the tokens.
+        let covers = metrics.tokens.total().saturating_mul(10) >= transcript.tokens.total().saturating_mul(9);
+        let cost = match said {
+            Some(said) => CostBy::Said(said),
+            None if transcript.is_empty() => CostBy::Otlp,
+            None if logs.cost_micros.is_none() && metrics.cost_micros.is_some() && covers => CostBy::Metrics,
+            None => CostBy::Requests,
+        };
+        Weighed { by_otlp, metrics, door, cost }
+    }
+
+    /// What is believed now, name by name: what sums over time grow by is the difference of two of these.
+    pub fn believed(&self) -> Believed {
+        let Some(Spending { usage, .. }) = self.spending() else { return Believed::default() };
+        let Weighed { by_otlp, metrics, cost, .. } = self.weigh();
+        let Reported { logs, transcript, .. } = &self.reported;
+        let estimated = match cost {
+            CostBy::Otlp | CostBy::Metrics => 0,
+            CostBy::Said(said) => said.estimated_micros,
+            CostBy::Requests => transcript.cost_micros.unwrap_or(0),
+        };
+        let estimate = |model: &str| match cost {
+            CostBy::Requests => transcript.models.get(model).and_then(|spent| spent.cost_micros).unwrap_or(0),
+            _ => 0,
+        };
+        let mut agents: BTreeMap<String, Part> = BTreeMap::new();
+        let mut add = |of: &Usage, count: &dyn Fn(&str, Spent, &mut Part)| {
+            for (agent, models) in &of.agents {
+                let part = agents.entry(agent.clone()).or_default();
+                models.iter().for_each(|(model, spent)| count(model, *spent, part));
+            }
+        };
+        if let CostBy::Otlp = cost {
+            add(by_otlp, &|_, spent, part| part.add(spent.tokens, spent.cost_micros, None));
+        } else {
+            let by_metrics = matches!(cost, CostBy::Metrics);
+            let (costs, none) = (if by_metrics { metrics } else { logs }, Tokens::default());
+            add(transcript, &|_, spent, part| part.add(spent.tokens, None, spent.cost_micros.filter(|_| !by_metrics)));
+            add(by_otlp, &|model, spent, part| {
+                if usage.models.contains_key(model) && !transcript.models.contains_key(model) {
+                    part.add(spent.tokens, None, None);
+                }
+            });
+            add(costs, &|_, spent, part| part.add(none, spent.cost_micros, None));
+        }
+        agents.retain(|_, part| *part != Part::default());
+        let all = Spent { tokens: usage.tokens, cost_micros: usage.cost_micros };
+        let part = |spent: Spent, estimated_micros| Part { spent, estimated_micros };
+        Believed {
+            all: part(all, estimated),
+            models: usage.models.iter().map(|(model, spent)| (model.clone(), part(*spent, estimate(model)))).collect(),
+            agents,
+        }
+    }
+
+    /// Takes of a fact only what spending and project are known by: for counting again what is stored.
+    pub fn take_spending(&mut self, fact: &Fact) {
+        self.hear_of_itself(fact);
+        match fact.kind {
+            Kind::ApiRequestFinished => self.request_told(fact),
+            Kind::MetricsReported => self.metrics_told(fact),
+            _ => {}
+        }
     }
 
     /// The same with the cost that is reported alone: what is summed up over sessions never has to be taken back.
@@ -188,25 +282,29 @@ impl Session {
     /// are in `otlp`.
     pub(super) fn request_told(&mut self, fact: &Fact) {
         if !fact.sources.contains(&Source::Transcript) {
-            self.request_reported(fact.text("model"), &fact.data);
+            let agent = agent_of(fact.agent_type.as_deref(), |key| fact.text(key));
+            self.request_reported(fact.text("model"), agent, &fact.data);
             if self.model.is_none() && fact.agent_type.is_none() {
                 self.model = fact.text("model").map(str::to_owned);
             }
             return;
         }
         let tokens = transcript::tokens_of(&fact.data);
-        let model = fact.text("model");
+        let (model, agent) = (fact.text("model"), agent_of(fact.agent_type.as_deref(), |key| fact.text(key)));
         self.reported.transcript.requests += 1;
         let by_otlp = fact.data.get(Source::Otlp.name());
         let known = self.count_cost(model, fact, &fact.data);
-        self.reported.transcript.add(model, tokens, None);
+        self.reported.transcript.add(model, agent, tokens, None);
         if let Some(by_otlp) = by_otlp {
             // Read back from the store, it is told by both; else OTLP's record was counted when it came.
             if fact.sources.contains(&Source::Otlp) {
-                self.request_reported(model, by_otlp);
+                self.request_reported(model, agent, by_otlp);
+            } else {
+                let counted = agent_of(None, |key| by_otlp.get(key)?.as_str());
+                self.reported.logs.rename(model, (counted, agent), reported_of(by_otlp));
             }
         } else if let Some(estimate) = known {
-            self.reported.transcript.add(model, Tokens::default(), Some(estimate));
+            self.reported.transcript.add(model, agent, Tokens::default(), Some(estimate));
         }
         if fact.agent_id.is_none() {
             self.answered(fact, model);
@@ -219,7 +317,7 @@ impl Session {
         let said = data.get(Source::Otlp.name()).and_then(|data| data.get("cost_usd")).and_then(positive).map(micros);
         let estimate = data.get("cost_estimated_usd").and_then(positive).map(micros);
         if said.is_none() && estimate.is_none() {
-            let model = model.filter(|model| model.len() <= MODEL_BYTES_MAX).unwrap_or("unknown");
+            let model = model.filter(|model| model.len() <= NAME_BYTES_MAX).unwrap_or("unknown");
             let full = self.reported.unpriced.len() >= MODELS_MAX && !self.reported.unpriced.contains_key(model);
             *self.reported.unpriced.entry(if full { "other" } else { model }.to_owned()).or_default() += 1;
         }
@@ -228,6 +326,8 @@ impl Session {
         {
             sum.since_micros = sum.since_micros.saturating_add(said.or(estimate).unwrap_or(0));
             sum.is_estimated |= said.is_none();
+            sum.estimated_micros =
+                sum.estimated_micros.saturating_add(estimate.filter(|_| said.is_none()).unwrap_or(0));
         }
         estimate
     }
@@ -240,13 +340,18 @@ impl Session {
         if known.data.get(Source::Otlp.name()).is_some() || !known.sources.contains(&Source::Transcript) {
             return false;
         }
-        let model = known.text("model");
-        self.request_reported(model, &again.data);
+        let (model, agent) = (known.text("model"), agent_of(known.agent_type.as_deref(), |key| known.text(key)));
+        self.request_reported(model, agent, &again.data);
         let said = again.data.get("cost_usd").and_then(positive).map(micros);
         let estimate = known.data.get("cost_estimated_usd").and_then(positive).map(micros);
-        if said.is_some() {
+        if let Some(cost) = said {
+            if let Some(sum) = self.reported.said.as_mut().filter(|sum| known.time > sum.at) {
+                let taken = estimate.unwrap_or(0);
+                sum.since_micros = sum.since_micros.saturating_sub(taken).saturating_add(cost);
+                sum.estimated_micros = sum.estimated_micros.saturating_sub(taken);
+            }
             match estimate {
-                Some(estimate) => self.reported.transcript.take_cost(model, estimate),
+                Some(estimate) => self.reported.transcript.take_cost(model, agent, estimate),
                 None => {
                     let model = model.unwrap_or("unknown");
                     if let Some(requests) = self.reported.unpriced.get_mut(model) {
@@ -264,32 +369,27 @@ impl Session {
         if is.output <= was.output || !known.sources.contains(&Source::Transcript) {
             return false;
         }
-        let model = again.text("model");
+        let (model, agent) = (known.text("model"), agent_of(known.agent_type.as_deref(), |key| known.text(key)));
         let more = Tokens { output: is.output - was.output, ..Tokens::default() };
-        self.reported.transcript.add(model, more, None);
+        self.reported.transcript.add(model, agent, more, None);
         if known.data.get(Source::Otlp.name()).is_none() {
             let cost = |fact: &Fact| fact.data.get("cost_estimated_usd").and_then(positive).map_or(0, micros);
             let more = cost(again).saturating_sub(cost(known));
             if more > 0 {
-                self.reported.transcript.add(model, Tokens::default(), Some(more));
+                self.reported.transcript.add(model, agent, Tokens::default(), Some(more));
+                if let Some(sum) = self.reported.said.as_mut().filter(|sum| known.time > sum.at) {
+                    sum.since_micros = sum.since_micros.saturating_add(more);
+                    sum.estimated_micros = sum.estimated_micros.saturating_add(more);
+                }
             }
         }
         true
     }
 
-    fn request_reported(&mut self, model: Option<&str>, data: &Value) {
-        let cost = data.get("cost_usd").and_then(positive).map(micros);
+    fn request_reported(&mut self, model: Option<&str>, agent: &str, data: &Value) {
+        let Spent { tokens, cost_micros } = reported_of(data);
         self.reported.logs.requests += 1;
-        let tokens = data.as_object().map(|data| {
-            let whole = |key: &str| data.get(key).and_then(whole).unwrap_or(0);
-            Tokens {
-                input: whole("input_tokens"),
-                output: whole("output_tokens"),
-                cache_read: whole("cache_read_tokens"),
-                cache_creation: whole("cache_creation_tokens"),
-            }
-        });
-        self.reported.logs.add(model, tokens.unwrap_or_default(), cost);
+        self.reported.logs.add(model, agent, tokens, cost_micros);
     }
 
     pub(super) fn metrics_told(&mut self, fact: &Fact) {
@@ -318,13 +418,19 @@ impl Session {
             models: models.collect(),
             since_micros: 0,
             is_estimated: false,
+            estimated_micros: 0,
         });
     }
 }
 
-fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.saturating_add(other)),
-        (one, other) => one.or(other),
-    }
+/// Tokens and cost of one request as OTLP tells them.
+fn reported_of(data: &Value) -> Spent {
+    let whole = |key: &str| data.get(key).and_then(whole).unwrap_or(0);
+    let tokens = Tokens {
+        input: whole("input_tokens"),
+        output: whole("output_tokens"),
+        cache_read: whole("cache_read_tokens"),
+        cache_creation: whole("cache_creation_tokens"),
+    };
+    Spent { tokens, cost_micros: data.get("cost_usd").and_then(positive).map(micros) }
 }

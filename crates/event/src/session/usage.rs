@@ -11,8 +11,17 @@ use crate::otlp::Attributes;
 /// Models that are counted one by one; further ones count as `other`. Real sessions have three.
 pub(super) const MODELS_MAX: usize = 32;
 
-/// The longest name of a model, in bytes.
-pub(super) const MODEL_BYTES_MAX: usize = 128;
+/// Agents that are counted one by one; further ones count as `other`.
+const AGENTS_MAX: usize = 64;
+
+/// The longest name of a model or an agent, in bytes.
+pub(super) const NAME_BYTES_MAX: usize = 128;
+
+/// What requests of the main thread count for.
+pub const MAIN: &str = "main";
+
+/// What requests of a side thread that nobody named count for.
+pub const SIDE: &str = "subagent";
 
 /// Series of cumulative counters whose last value is remembered: models by kinds of tokens by agents.
 const SERIES_MAX: usize = 512;
@@ -53,6 +62,54 @@ pub struct Spent {
     pub cost_micros: Option<u64>,
 }
 
+impl Spent {
+    pub(super) fn add(&mut self, tokens: Tokens, cost_micros: Option<u64>) {
+        self.tokens.add(tokens);
+        self.cost_micros = sum(self.cost_micros, cost_micros);
+    }
+
+    fn take(&mut self, other: Spent) {
+        let Tokens { input, output, cache_read, cache_creation } = &mut self.tokens;
+        let taken = other.tokens;
+        let all = [
+            (input, taken.input),
+            (output, taken.output),
+            (cache_read, taken.cache_read),
+            (cache_creation, taken.cache_creation),
+        ];
+        all.into_iter().for_each(|(own, other)| *own = own.saturating_sub(other));
+        let micros = other.cost_micros.unwrap_or(0);
+        self.cost_micros = self.cost_micros.map(|cost| cost.saturating_sub(micros)).filter(|cost| *cost > 0);
+    }
+}
+
+/// The sum of what is known.
+pub(super) fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The entry of a name; what is too long or too many counts under another one.
+fn entry<'a, T: Default>(map: &'a mut BTreeMap<String, T>, name: &str, most: usize, unknown: &str) -> &'a mut T {
+    let name = if name.len() <= NAME_BYTES_MAX { name } else { unknown };
+    let full = map.len() >= most && !map.contains_key(name);
+    map.entry(if full { "other" } else { name }.to_owned()).or_default()
+}
+
+/// The kind of agent that a request was for, by its attributes: telemetry knows no agent ids.
+pub fn agent_of<'a>(agent_type: Option<&'a str>, attribute: impl Fn(&str) -> Option<&'a str>) -> &'a str {
+    let named = agent_type.or_else(|| attribute("agent.name")).or_else(|| attribute("agent_type"));
+    if let Some(name) = named.filter(|name| !name.is_empty()) {
+        return name;
+    }
+    let thread = attribute("query_source").unwrap_or_default();
+    let named = thread.strip_prefix("agent:").and_then(|rest| rest.split_once(':')).map(|(_, name)| name);
+    let is_side = ["agent", "subagent", "auxiliary"].iter().any(|side| thread.starts_with(side));
+    named.filter(|name| !name.is_empty()).unwrap_or(if is_side { SIDE } else { MAIN })
+}
+
 /// Tokens and cost, as one signal reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -64,31 +121,61 @@ pub struct Usage {
     pub requests: u64,
     /// The same by model.
     pub models: BTreeMap<String, Spent>,
+    /// The same by kind of agent, as far as it is named, and then by model; [`MAIN`] is the main thread.
+    #[serde(default)]
+    pub agents: BTreeMap<String, BTreeMap<String, Spent>>,
 }
 
 impl Usage {
-    pub(super) fn add(&mut self, model: Option<&str>, tokens: Tokens, cost_micros: Option<u64>) {
-        let model = model.filter(|model| model.len() <= MODEL_BYTES_MAX).unwrap_or("unknown");
-        let full = self.models.len() >= MODELS_MAX && !self.models.contains_key(model);
-        let spent = self.models.entry(if full { "other" } else { model }.to_owned()).or_default();
-        spent.tokens.add(tokens);
+    pub(super) fn add(&mut self, model: Option<&str>, agent: &str, tokens: Tokens, cost_micros: Option<u64>) {
+        let model = model.unwrap_or("unknown");
+        entry(&mut self.models, model, MODELS_MAX, "unknown").add(tokens, cost_micros);
+        let models = entry(&mut self.agents, agent, AGENTS_MAX, SIDE);
+        entry(models, model, MODELS_MAX, "unknown").add(tokens, cost_micros);
         self.tokens.add(tokens);
-        if let Some(cost) = cost_micros {
-            spent.cost_micros = Some(spent.cost_micros.unwrap_or(0).saturating_add(cost));
-            self.cost_micros = Some(self.cost_micros.unwrap_or(0).saturating_add(cost));
-        }
+        self.cost_micros = sum(self.cost_micros, cost_micros);
     }
 
     /// Takes back what was counted of a model's cost.
-    pub(super) fn take_cost(&mut self, model: Option<&str>, micros: u64) {
+    pub(super) fn take_cost(&mut self, model: Option<&str>, agent: &str, micros: u64) {
+        let taken = Spent { tokens: Tokens::default(), cost_micros: Some(micros) };
         if let Some(spent) = model.and_then(|model| self.models.get_mut(model)) {
-            spent.cost_micros = spent.cost_micros.map(|cost| cost.saturating_sub(micros)).filter(|cost| *cost > 0);
+            spent.take(taken);
+        }
+        if let Some(spent) = model.zip(self.agents.get_mut(agent)).and_then(|(model, models)| models.get_mut(model)) {
+            spent.take(taken);
         }
         self.cost_micros = self.cost_micros.map(|cost| cost.saturating_sub(micros)).filter(|cost| *cost > 0);
     }
 
+    /// Counts for `to` what was counted for `from`, which is known better now.
+    pub(super) fn rename(&mut self, model: Option<&str>, (from, to): (&str, &str), spent: Spent) {
+        let model = model.unwrap_or("unknown");
+        let counted = self.agents.get_mut(from).and_then(|models| models.get_mut(model));
+        let Some(counted) = counted.filter(|_| from != to) else { return };
+        counted.take(spent);
+        if *counted == Spent::default()
+            && let Some(models) = self.agents.get_mut(from)
+        {
+            models.remove(model);
+            if models.is_empty() {
+                self.agents.remove(from);
+            }
+        }
+        let models = entry(&mut self.agents, to, AGENTS_MAX, SIDE);
+        entry(models, model, MODELS_MAX, "unknown").add(spent.tokens, spent.cost_micros);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.models.is_empty()
+    }
+
+    /// By a fiftieth at least: two that tell the same differ by roundings, and taking turns they would move what was
+    /// spent from minute to minute, and from one name of a model to another. Equal tokens with a cost are more, too.
+    pub(super) fn says_more_than(&self, other: &Usage) -> bool {
+        let (own, others) = (self.tokens.total(), other.tokens.total());
+        let is_priced = self.cost_micros.is_some() && other.cost_micros.is_none();
+        own > others.saturating_add(others / 50) || (is_priced && own >= others)
     }
 }
 
@@ -126,9 +213,9 @@ pub fn add_points(usage: &mut Usage, series: &mut Series, data: &Attributes) {
             let key = Identity::key_of(&[name.as_bytes(), attributes.as_bytes()]);
             value = series.growth(key, text("start").unwrap_or_default(), value);
         }
-        let model = attribute("model");
+        let (model, agent) = (attribute("model"), agent_of(None, attribute));
         if name == "claude_code.cost.usage" {
-            usage.add(model, Tokens::default(), Some(micros(value)));
+            usage.add(model, agent, Tokens::default(), Some(micros(value)));
             continue;
         }
         let count = value.round() as u64;
@@ -139,7 +226,7 @@ pub fn add_points(usage: &mut Usage, series: &mut Series, data: &Attributes) {
             Some("cacheCreation") => Tokens { cache_creation: count, ..Tokens::default() },
             _ => continue,
         };
-        usage.add(model, tokens, None);
+        usage.add(model, agent, tokens, None);
     }
 }
 

@@ -11,10 +11,11 @@ use event::event::{Event, Fact, Source, Time};
 use event::vocabulary::Kind;
 use event::wire::history;
 use serde_json::Value;
-use store::{Found, Record};
+use store::Found;
 
-use super::{Group, Writer, record_of};
+use super::{Corrected, Group, Writer};
 use crate::hub::Published;
+use crate::hub::tally::Context;
 
 /// Takes another telling of event `known`; `place` is the next free number, and now.
 pub(super) fn told(writer: &mut Writer, known: u64, fact: Fact, place: (u64, Time), group: &mut Group) {
@@ -34,9 +35,15 @@ pub(super) fn told(writer: &mut Writer, known: u64, fact: Fact, place: (u64, Tim
     if source != Source::Otlp && event.fact.sources == [Source::Otlp] {
         return fuller(writer, event, fact, place, group);
     }
-    group.sessions_changed |= writer.memory.take_again(&event.fact, &fact);
+    let learnt = writer.memory.take_again(&event.fact, &fact);
+    group.sessions_changed |= learnt.is_some();
     let corrected = if source == Source::Transcript { with_more(&json, &event.fact, &fact) } else { None };
     if let Some(enriched) = corrected.or_else(|| with_source(&json, source, &fact)) {
+        if let Some(context) = learnt {
+            let after = history::read(&enriched).map_or_else(|_| event.fact.clone(), |event| event.fact);
+            let before = event.fact;
+            group.corrected.push(Corrected { seq: known, before, after, context, is_counted: pending.is_none() });
+        }
         replace(group, pending, known, enriched);
     }
 }
@@ -68,42 +75,51 @@ fn fuller(writer: &mut Writer, poorer: Event, fact: Fact, (next, now): (u64, Tim
     let mut fact = fact;
     if fact.kind == Kind::ApiRequestFinished {
         // Its session has to know that the cost was reported already.
-        add_otlp(&mut fact, &poorer.fact.data);
+        add_otlp(&mut fact, &poorer.fact);
     }
     group.sessions_changed = true;
-    let mut facts = writer.memory.take_fuller(fact, known, next).into_iter();
+    let (facts, context) = writer.memory.take_fuller(fact, known, next);
+    let mut facts = facts.into_iter();
     let Some(mut fact) = facts.next() else { return };
-    fact.sources = [poorer.fact.sources, fact.sources].concat();
-    add_otlp(&mut fact, &poorer.fact.data);
+    let before = poorer.fact;
+    fact.sources = [before.sources.as_slice(), &fact.sources].concat();
+    add_otlp(&mut fact, &before);
     let content = fact.whole.as_ref().map(|whole| Bytes::from(whole.to_string()));
     let published = Arc::new(Published::new(Event { seq: Some(known), recorded_at: poorer.recorded_at, fact }));
     let pending = group.batch.records.iter().position(|record| record.seq == known);
     replace(group, pending, known, published.json.clone());
+    let is_counted = pending.is_none();
+    let implied = Context { growth: None, ..context.clone() };
+    group.corrected.push(Corrected { seq: known, before, after: published.event.fact.clone(), context, is_counted });
     if let Some(record) = pending.and_then(|place| group.batch.records.get_mut(place)) {
         record.content = content;
     }
     if let Some(shown) = group.events.iter_mut().find(|shown| shown.event.seq == Some(known)) {
         *shown = published;
     }
-    for (fact, seq) in facts.zip(next..) {
-        let record = record_of(&fact, seq, now);
-        let published = Published::new(Event { seq: Some(seq), recorded_at: now, fact });
-        group.bytes += published.json.len();
-        group.batch.records.push(Record { json: published.json.clone(), ..record });
-        group.events.push(Arc::new(published));
-    }
+    group.append(facts.collect(), implied, (next, now));
 }
 
 /// Puts what OTLP tells of a thing beside what the other door does.
-fn add_otlp(fact: &mut Fact, told: &Value) {
-    let kind = fact.kind;
-    if let (Value::Object(fields), Value::Object(_)) = (&mut fact.data, told) {
+fn add_otlp(fact: &mut Fact, told: &Fact) {
+    let (kind, data) = (fact.kind, told_by_otlp(told));
+    if let (Value::Object(fields), Value::Object(told)) = (&mut fact.data, data) {
         // What a request cost stands at one place, whoever told the rest.
         if let (Kind::ApiRequestFinished, Some(cost)) = (kind, told.get("cost_usd")) {
             fields.insert("cost_usd".to_owned(), cost.clone());
         }
-        fields.insert(Source::Otlp.name().to_owned(), told.clone());
+        fields.insert(Source::Otlp.name().to_owned(), told.into());
     }
+}
+
+/// The fields of a fact of OTLP. For which agent a request was is one of them, and stands beside them while OTLP alone
+/// tells it.
+fn told_by_otlp(fact: &Fact) -> Value {
+    let mut data = fact.data.clone();
+    if let (Kind::ApiRequestFinished, Some(agent), Value::Object(fields)) = (fact.kind, &fact.agent_type, &mut data) {
+        fields.entry("agent.name").or_insert_with(|| agent.as_str().into());
+    }
+    data
 }
 
 fn replace(group: &mut Group, pending: Option<usize>, seq: u64, json: Bytes) {
@@ -131,7 +147,7 @@ fn with_source(json: &[u8], source: Source, fact: &Fact) -> Option<Bytes> {
         if let (Kind::ApiRequestFinished, Some(cost)) = (fact.kind, fact.data.get("cost_usd")) {
             fields.insert("cost_usd".to_owned(), cost.clone());
         }
-        fields.insert(source.name().to_owned(), fact.data.clone());
+        fields.insert(source.name().to_owned(), told_by_otlp(fact));
     }
     Some(event.to_string().into())
 }

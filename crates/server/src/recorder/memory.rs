@@ -1,17 +1,21 @@
 //! The recorder's working copy of the sessions: one step ahead of what is committed, and taken back if a commit fails.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use event::event::{Fact, Source, Time};
 use event::session::Session;
+use event::session::growth::Growth;
 use event::vocabulary::Kind;
 use event::wire::history;
 use serde::{Deserialize, Serialize};
+use store::sums::{Sums, Tallies};
 use store::{Direction, PageQuery, Reader, Store};
 use tracing::warn;
 
+use super::recount::Day;
+use crate::hub::tally::{self, Context};
 use crate::hub::totals::Totals;
 use crate::hub::{self, Hub, State};
 
@@ -47,25 +51,27 @@ impl Memory {
         session.knows(fact)
     }
 
-    /// The fact completed, and what it implies.
-    pub(super) fn take(&mut self, fact: Fact, seq: u64) -> Vec<Fact> {
+    /// The fact completed, and what it implies; and what its session knows of it.
+    pub(super) fn take(&mut self, fact: Fact, seq: u64) -> (Vec<Fact>, Context) {
         match self.session(&fact) {
-            Some(session) => session.take(fact, seq),
-            None => vec![fact],
+            Some(session) => take(session, fact, seq),
+            None => (vec![fact], Context::default()),
         }
     }
 
     /// A fuller telling of event `seq`, and what it implies besides.
-    pub(super) fn take_fuller(&mut self, fact: Fact, seq: u64, next: u64) -> Vec<Fact> {
+    pub(super) fn take_fuller(&mut self, fact: Fact, seq: u64, next: u64) -> (Vec<Fact>, Context) {
         match self.session(&fact) {
-            Some(session) => session.take_fuller(fact, seq, next),
-            None => vec![fact],
+            Some(session) => grow(session, tells_usage(fact.kind), |session| session.take_fuller(fact, seq, next)),
+            None => (vec![fact], Context::default()),
         }
     }
 
-    /// Another telling of the event `known`; returns whether its session learnt something.
-    pub(super) fn take_again(&mut self, known: &Fact, again: &Fact) -> bool {
-        self.session(again).is_some_and(|session| session.take_again(known, again))
+    /// Another telling of the event `known`; `None` when its session learnt nothing of it.
+    pub(super) fn take_again(&mut self, known: &Fact, again: &Fact) -> Option<Context> {
+        let tells = tells_usage(known.kind);
+        let (has_learnt, context) = grow(self.session(again)?, tells, |session| session.take_again(known, again));
+        has_learnt.then_some(context)
     }
 
     /// Hands the working copies over, to become the committed ones.
@@ -87,6 +93,18 @@ impl Memory {
         }
         self.working.get_mut(id).map(Arc::make_mut)
     }
+}
+
+fn take(session: &mut Session, fact: Fact, seq: u64) -> (Vec<Fact>, Context) {
+    grow(session, tells_usage(fact.kind), |session| session.take(fact, seq))
+}
+
+/// Tells a session something, and what its spending grew by with that if it `tells` of spending.
+pub(super) fn grow<T>(session: &mut Session, tells: bool, tell: impl FnOnce(&mut Session) -> T) -> (T, Context) {
+    let before = tells.then(|| session.believed());
+    let told = tell(session);
+    let growth = before.map(|before| Growth::between(&before, &session.believed()));
+    (told, Context { project: session.project.clone(), growth: growth.filter(|growth| !growth.is_none()) })
 }
 
 fn remember_told(session: &mut Session, reader: &Reader) {
@@ -121,13 +139,18 @@ pub(super) fn checkpoint(hub: &Hub, now: Time) -> (u64, Vec<u8>) {
     (seq, serde_json::to_vec(&checkpoint).unwrap_or_default())
 }
 
-/// The live state of an opened store: its checkpoint, and the events since then.
-pub(crate) fn restore(store: &mut Store) -> State {
+/// The live state of an opened store: its checkpoint, and the events since then. Also the number up to which all events
+/// are to be counted again, because the sums over time are not there or not whole; 0 when they are.
+pub(crate) fn restore(store: &mut Store) -> (State, u64) {
     let mut state = State::default();
     let last = store.seq_last();
     let checkpoint = store.load_checkpoint().and_then(|(seq, bytes)| {
         let checkpoint: Checkpoint = serde_json::from_slice(&bytes).ok()?;
         Some((seq, checkpoint))
+    });
+    let is_counted = store.begin_sums(checkpoint.is_none()).unwrap_or_else(|error| {
+        warn!("counting by the minute: {error}");
+        false
     });
     state.seq = last.saturating_sub(REPLAY_EVENTS_MAX);
     if let Some((seq, checkpoint)) = checkpoint {
@@ -135,12 +158,16 @@ pub(crate) fn restore(store: &mut Store) -> State {
         state.totals = checkpoint.totals;
         state.sessions = checkpoint.sessions.into_iter().map(|session| (session.session_id.clone(), session)).collect();
     }
-    replay(&mut state, &store.reader(), last);
-    state
+    let sums = store.sums();
+    replay(&mut state, &store.reader(), last, is_counted.then_some(&*sums));
+    if !is_counted && last == 0 {
+        sums.completed();
+    }
+    (state, if is_counted { 0 } else { last })
 }
 
 /// Takes the committed events after `state.seq` again. What a fact implied is stored behind it, and skipped.
-fn replay(state: &mut State, reader: &Reader, last: u64) {
+fn replay(state: &mut State, reader: &Reader, last: u64, sums: Option<&Sums>) {
     const PAGE: usize = 2_000;
     let mut implied = BTreeMap::new();
     while state.seq < last {
@@ -154,29 +181,54 @@ fn replay(state: &mut State, reader: &Reader, last: u64) {
                 break;
             }
         };
+        let mut tallies = sums.map(Sums::pending);
+        let mut day = Day::default();
         for json in &page.events {
             let Ok(event) = history::read(json) else { continue };
             let Some(seq) = event.seq else { continue };
             state.seq = seq;
             state.totals.count(&event);
             // By its kind, too: a release that concludes otherwise must not skip what somebody told.
-            if implied.remove(&seq) == Some(event.fact.kind) {
+            let is_implied = implied.remove(&seq) == Some(event.fact.kind);
+            let Some(id) = event.fact.session_id.clone() else {
+                count(&mut tallies, &mut day, reader, (seq, &event.fact), &Context::default());
+                continue;
+            };
+            let session = state.sessions.entry(id).or_insert_with_key(|id| Arc::new(unknown(id, event.fact.time)));
+            if is_implied {
+                let context = Context { project: session.project.clone(), growth: None };
+                count(&mut tallies, &mut day, reader, (seq, &event.fact), &context);
                 continue;
             }
-            let Some(id) = event.fact.session_id.clone() else { continue };
-            let session = state.sessions.entry(id).or_insert_with_key(|id| Arc::new(unknown(id, event.fact.time)));
             let before = tells_usage(event.fact.kind).then(|| Arc::clone(session));
-            let taken = Arc::make_mut(session).take(event.fact, seq);
+            // As it is stored, which is as it was counted.
+            let stored = tallies.is_some().then(|| event.fact.clone());
+            let (taken, context) = take(Arc::make_mut(session), event.fact, seq);
             if let Some(before) = before {
                 hub::count_usage(&mut state.totals, Some(&before), session);
             }
             implied.extend((seq + 1..).zip(taken.iter().skip(1).map(|fact| fact.kind)));
+            if let Some(stored) = stored {
+                count(&mut tallies, &mut day, reader, (seq, &stored), &context);
+            }
         }
     }
     state.seq = last;
 }
 
-fn tells_usage(kind: Kind) -> bool {
+fn count(
+    tallies: &mut Option<MutexGuard<'_, Tallies>>,
+    day: &mut Day,
+    reader: &Reader,
+    (seq, fact): (u64, &Fact),
+    context: &Context,
+) {
+    if let Some(tallies) = tallies {
+        tally::count(tallies, day.of(reader, seq), fact, context);
+    }
+}
+
+pub(super) fn tells_usage(kind: Kind) -> bool {
     matches!(kind, Kind::ApiRequestFinished | Kind::MetricsReported)
 }
 

@@ -1,0 +1,156 @@
+//! What is counted of an event by the minute, and under which names.
+
+use event::event::Fact;
+use event::session::growth::{Change, Growth};
+use event::session::usage::{self, MAIN, SIDE};
+use event::vocabulary::Kind;
+use store::sums::{Sum, Tallies};
+
+/// By what the sums over time are grouped. The numbers are those in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Kind = 1,
+    Namespace = 2,
+    Tool = 3,
+    Agent = 4,
+    Project = 5,
+    Session = 6,
+    Model = 7,
+}
+
+impl Group {
+    /// Every group by its name.
+    pub(crate) const NAMED: [(&'static str, Group); 7] = [
+        ("model", Group::Model),
+        ("agent", Group::Agent),
+        ("project", Group::Project),
+        ("tool", Group::Tool),
+        ("session", Group::Session),
+        ("kind", Group::Kind),
+        ("namespace", Group::Namespace),
+    ];
+}
+
+/// What a session adds to a fact of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Context {
+    /// Its project, once that is known.
+    pub(crate) project: Option<String>,
+    /// What its spending grew by.
+    pub(crate) growth: Option<Growth>,
+}
+
+/// The name of a project that is not known.
+const UNKNOWN: &str = "unknown";
+
+/// Counts a fact of the file of day `part`, and what it tells of spending.
+pub(crate) fn count(tallies: &mut Tallies, part: i64, fact: &Fact, context: &Context) {
+    count_event(tallies, part, fact, context, 1);
+    count_growth(tallies, part, fact, context);
+}
+
+/// Counts a fact alone; `sign` is 1, or -1 to take it back.
+pub(crate) fn count_event(tallies: &mut Tallies, part: i64, fact: &Fact, context: &Context, sign: i64) {
+    let time_ms = fact.time.ms();
+    let mut of = |group: Group, name: &str, add: &dyn Fn(&mut Sum)| {
+        add(tallies.of(group as u8, name, part, time_ms));
+    };
+    let ends_call = matches!(fact.kind, Kind::ToolCallFinished | Kind::ToolCallFailed);
+    let answers = fact.kind == Kind::ApiRequestFinished;
+    let is_error = i64::from(fact.is_error());
+    let event = |sum: &mut Sum| {
+        sum.events += sign;
+        sum.errors += sign * is_error;
+        sum.requests += sign * i64::from(answers);
+        sum.calls += sign * i64::from(ends_call);
+        sum.failed += sign * if ends_call { is_error } else { 0 };
+    };
+    let took = |sum: &mut Sum| {
+        if let Some(ms) = fact.duration_ms {
+            sum.took(ms, sign);
+        }
+    };
+    let call = |sum: &mut Sum| {
+        event(sum);
+        if ends_call {
+            took(sum);
+        }
+    };
+    of(Group::Kind, fact.kind.name(), &|sum| {
+        event(sum);
+        took(sum);
+    });
+    of(Group::Namespace, fact.namespace(), &event);
+    if let Some(tool) = &fact.tool_name {
+        of(Group::Tool, tool, &call);
+    }
+    let Some(session) = &fact.session_id else { return };
+    let project = context.project.as_deref().unwrap_or(UNKNOWN);
+    of(Group::Session, session, &call);
+    of(Group::Project, project, &call);
+    if !matches!(fact.kind, Kind::ApiRequestFinished | Kind::MetricsReported) {
+        of(Group::Agent, agent_of(fact), &call);
+        return;
+    }
+    // What tells of spending counts under the names that it tells.
+    let named = |kind: &str| fact.text(kind).unwrap_or(UNKNOWN);
+    if answers {
+        let agent = usage::agent_of(fact.agent_type.as_deref(), |key| fact.text(key));
+        let unpriced = i64::from(!["cost_usd", "cost_estimated_usd"].iter().any(|key| fact.data.get(key).is_some()));
+        let request = |sum: &mut Sum| {
+            event(sum);
+            sum.unpriced += sign * unpriced;
+        };
+        of(Group::Agent, agent, &request);
+        of(Group::Model, named("model"), &|sum| {
+            request(sum);
+            took(sum);
+        });
+        for (group, name) in
+            [(Group::Kind, fact.kind.name()), (Group::Session, session.as_str()), (Group::Project, project)]
+        {
+            of(group, name, &|sum| sum.unpriced += sign * unpriced);
+        }
+    }
+}
+
+/// Counts what a session's spending grew by with a fact.
+pub(crate) fn count_growth(tallies: &mut Tallies, part: i64, fact: &Fact, context: &Context) {
+    let (Some(growth), Some(session)) = (&context.growth, &fact.session_id) else { return };
+    let mut of = |group: Group, name: &str, add: &dyn Fn(&mut Sum)| {
+        add(tallies.of(group as u8, name, part, fact.time.ms()));
+    };
+    let project = context.project.as_deref().unwrap_or(UNKNOWN);
+    // A request says of itself whether it has a cost.
+    let answers = fact.kind == Kind::ApiRequestFinished;
+    let spent = |change: Change| {
+        move |sum: &mut Sum| {
+            sum.input += change.input;
+            sum.output += change.output;
+            sum.cache_read += change.cache_read;
+            sum.cache_creation += change.cache_creation;
+            sum.add_cost(change.cost_micros);
+            sum.estimated_micros += change.estimated_micros;
+            sum.unpriced += i64::from(!answers && change.is_unpriced());
+        }
+    };
+    for (group, name) in
+        [(Group::Kind, fact.kind.name()), (Group::Session, session.as_str()), (Group::Project, project)]
+    {
+        of(group, name, &spent(growth.all));
+    }
+    for (model, change) in &growth.models {
+        of(Group::Model, model, &spent(*change));
+    }
+    for (agent, change) in &growth.agents {
+        of(Group::Agent, agent, &spent(*change));
+    }
+}
+
+fn agent_of(fact: &Fact) -> &str {
+    match (&fact.agent_type, &fact.agent_id) {
+        (Some(agent), _) => agent,
+        (None, Some(_)) => SIDE,
+        (None, None) => MAIN,
+    }
+}
