@@ -257,6 +257,10 @@ pub(crate) enum StoreCommand {
     Export(ExportArgs),
     /// Read an export (NDJSON) into an empty store; `-` reads stdin
     Import { file: std::path::PathBuf },
+    /// Keep a session when its days are removed
+    Pin { session: String },
+    /// Keep a session no longer than others
+    Unpin { session: String },
     /// The key that opens the store
     #[command(subcommand)]
     Key(KeyCommand),

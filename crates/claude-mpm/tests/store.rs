@@ -401,3 +401,52 @@ fn a_payload_of_a_hundred_megabytes_is_refused_at_the_door_and_cut_from_a_hook()
     assert!(events.iter().all(|event| event.to_string().len() < 1 << 20), "no event is larger than a frame");
     assert!(events.iter().all(|event| event["summary"] != "x"), "{events:?}");
 }
+
+#[test]
+fn a_pinned_session_is_served_when_its_days_are_removed_and_only_its_user_may_pin_it() {
+    let (home, port) = (Home::new(), free_port());
+    let mut events = days_of_events(8);
+    // One of the first day's events is of a session of its own.
+    events[7]["session_id"] = json!("s-dear");
+    import(&home, port, &events);
+    let monitor = home.monitor_on(port);
+    let pin = "/api/v1/sessions/s-dear/pin";
+    assert_eq!(monitor.request("PUT", "/api/v1/sessions/nobody/pin", &[], "").0, 404);
+    let page = [("origin", "http://localhost:1")];
+    assert_eq!(monitor.request("PUT", pin, &page, "").0, 403, "another page");
+    let (status, body) = monitor.request("PUT", pin, &[], "");
+    assert_eq!((status, body.as_str()), (200, "{\"session_id\":\"s-dear\",\"pinned\":true}"));
+    let own =
+        json!({ "session_id": "s-now", "hook_event_name": "UserPromptSubmit", "prompt": "hello", "cwd": "/w/app" });
+    home.hook(port, own.to_string().as_bytes());
+    monitor.history_when(|events| events.iter().any(|event| event["session_id"] == "s-now"));
+    assert!(done(&home, port, &["pin", "s-now"]).contains("s-now is kept when its days are removed"));
+    let shown = |monitor: &Monitor| {
+        let sessions = monitor.get("/api/v1/sessions");
+        sessions["sessions"].as_array().unwrap().iter().find(|session| session["session_id"] == "s-now").cloned()
+    };
+    assert_eq!(shown(&monitor).unwrap()["pinned"], true);
+    monitor.kill();
+
+    configure(&home, "monitoring:\n  store:\n    keep_gb: 0.0005\n");
+    let monitor = home.monitor_on(port);
+    assert_eq!(shown(&monitor).unwrap()["pinned"], true, "also after a crash");
+    eventually("the oldest day is removed", || {
+        (!folder(&home, port).join("events-2026-11-01.db").exists()).then_some(())
+    });
+    assert_eq!(monitor.get("/api/v1/events/8")["session_id"], "s-dear");
+    assert_eq!(monitor.request("GET", "/api/v1/events/7", &[], "").0, 410);
+    let found = monitor.get("/api/v1/events?session=s-dear");
+    assert_eq!(found["events"].as_array().unwrap().len(), 1, "{found}");
+    assert!(done(&home, port, &["export"]).starts_with("{\"seq\":8,"));
+    assert!(done(&home, port, &["info"]).contains("pinned.db"));
+    assert_eq!(done(&home, port, &["verify"]), "Everything is as it was written.\n");
+    monitor.stop();
+
+    done(&home, port, &["unpin", "s-dear"]);
+    assert!(refused(&home, port, &["pin", "nobody"]).contains("nothing is stored of a session"));
+    let monitor = home.monitor_on(port);
+    eventually("what is not pinned any more goes", || {
+        (monitor.request("GET", "/api/v1/events/8", &[], "").0 == 410).then_some(())
+    });
+}

@@ -92,6 +92,9 @@ pub struct Session {
     pub ended: Option<(Time, String)>,
     /// Whether viewers see it: an id that only ever loaded instructions is a phantom of `--continue`.
     pub listed: bool,
+    /// Whether it is kept when its days are removed.
+    #[serde(default)]
+    pub pinned: bool,
     /// What Claude does, in the words of the WebSocket API: unknown, starting, thinking, running,
     /// waiting, stopped, error.
     pub claude_status: String,
@@ -155,6 +158,7 @@ impl Session {
             last_seq: 0,
             ended: None,
             listed: false,
+            pinned: false,
             claude_status: "unknown".to_owned(),
             agents: Agents::default(),
             calls: ToolCalls::default(),

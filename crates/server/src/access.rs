@@ -89,6 +89,18 @@ pub(crate) struct Access {
     attempts: Attempts,
 }
 
+impl Granted {
+    /// Refuses whoever may look and not act.
+    pub(crate) fn may_act(self, what: &str) -> Result<(), Problem> {
+        if self.trusted {
+            return Ok(());
+        }
+        let message = format!("{what} is for this monitor's own page and this user's programs");
+        Err(Problem::new(StatusCode::FORBIDDEN, "not_yours_to_do", message)
+            .suggest("Open the monitor's own page, or bring the token"))
+    }
+}
+
 impl Access {
     pub(crate) fn new(config: &Config, host: &str) -> Access {
         Access {
@@ -277,7 +289,7 @@ fn preflight() -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response

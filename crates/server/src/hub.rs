@@ -6,7 +6,7 @@ pub(crate) mod outbox;
 pub(crate) mod tally;
 pub(crate) mod totals;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) sessions: HashMap<String, Arc<Session>>,
     /// Counts over everything.
     pub(crate) totals: Totals,
+    /// The ids of pinned sessions, also of those that are not in memory.
+    pub(crate) pinned: BTreeSet<String>,
 }
 
 impl Hub {
@@ -99,6 +101,26 @@ impl Hub {
         }
         if !events.is_empty() {
             self.outbox.push(events);
+        }
+    }
+
+    /// Whether a session is pinned.
+    pub(crate) fn is_pinned(&self, session: &str) -> bool {
+        self.state().pinned.contains(session)
+    }
+
+    /// Sessions were pinned, or are not any more.
+    pub(crate) fn pinned(&self, pins: &[(String, bool)], changed: Vec<Arc<Session>>) {
+        let mut state = self.state();
+        for (id, pinned) in pins {
+            if *pinned {
+                state.pinned.insert(id.clone());
+            } else {
+                state.pinned.remove(id);
+            }
+        }
+        for session in changed {
+            state.sessions.insert(session.session_id.clone(), session);
         }
     }
 

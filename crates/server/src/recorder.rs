@@ -50,6 +50,7 @@ const CHECKPOINT_EVENTS: u64 = 20_000;
 pub(crate) type Position = (String, Option<Vec<u8>>);
 
 /// What one door tells at once, to be committed together.
+#[derive(Default)]
 struct Told {
     facts: Vec<Fact>,
     /// How far the door has read, committed with the facts (exactly once); `None` for what it will not read again.
@@ -60,7 +61,9 @@ struct Told {
     notes: Vec<Note>,
     /// What was counted again of what is stored, and whether that is all.
     counted: Option<(Tallies, bool)>,
-    done: oneshot::Sender<Result<Vec<u64>, NotStored>>,
+    /// A session that is to be pinned, or no longer.
+    pin: Option<(String, bool)>,
+    done: Option<oneshot::Sender<Result<Vec<u64>, NotStored>>>,
 }
 
 /// The disk did not take it: nothing was stored, and the door should try again or say so.
@@ -110,8 +113,7 @@ impl Recorder {
         facts: Vec<Fact>,
     ) -> Result<oneshot::Receiver<Result<Vec<u64>, NotStored>>, Vec<Fact>> {
         let (done, stored) = oneshot::channel();
-        match self.queue.try_send(Told { facts, position: None, again: false, notes: Vec::new(), counted: None, done })
-        {
+        match self.queue.try_send(Told { facts, done: Some(done), ..Told::default() }) {
             Ok(()) => Ok(stored),
             Err(mpsc::error::TrySendError::Full(told) | mpsc::error::TrySendError::Closed(told)) => Err(told.facts),
         }
@@ -119,8 +121,7 @@ impl Recorder {
 
     /// Keeps a note for the next start, soon; not when the recorder has no room for it now.
     pub(crate) fn note(&self, note: Note) {
-        let (done, _) = oneshot::channel();
-        let told = Told { facts: Vec::new(), position: None, again: false, notes: vec![note], counted: None, done };
+        let told = Told { notes: vec![note], ..Told::default() };
         if self.queue.try_send(told).is_err() {
             debug!("no room for a note");
         }
@@ -134,22 +135,30 @@ impl Recorder {
     /// Hands over what was counted again; waits for room. Blocking; false when the recorder has ended.
     fn counted_again(&self, tallies: Tallies, is_all: bool) -> bool {
         let (done, written) = oneshot::channel();
-        let counted = Some((tallies, is_all));
-        let told = Told { facts: Vec::new(), position: None, again: false, notes: Vec::new(), counted, done };
+        let told = Told { counted: Some((tallies, is_all)), done: Some(done), ..Told::default() };
         // Waits until it is written, so that no more than this is ever in memory.
         self.queue.blocking_send(told).is_ok() && written.blocking_recv().is_ok()
     }
 
+    /// Pins a session, or no longer; returns when that is on disk.
+    pub(crate) async fn pin(&self, session: String, pinned: bool) -> Result<(), NotStored> {
+        self.send(Told { pin: Some((session, pinned)), ..Told::default() }).await.map(drop)
+    }
+
     async fn tell(&self, facts: Vec<Fact>, position: Option<Position>, again: bool) -> Result<Vec<u64>, NotStored> {
+        self.send(Told { facts, position, again, ..Told::default() }).await
+    }
+
+    async fn send(&self, told: Told) -> Result<Vec<u64>, NotStored> {
         let stopping = || NotStored("the server is stopping".to_owned());
         let (done, stored) = oneshot::channel();
-        self.queue
-            .send(Told { facts, position, again, notes: Vec::new(), counted: None, done })
-            .await
-            .map_err(|_| stopping())?;
+        self.queue.send(Told { done: Some(done), ..told }).await.map_err(|_| stopping())?;
         stored.await.map_err(|_| stopping())?
     }
 }
+
+/// Whoever waits for what it told, if anybody does.
+type Waiting = Option<oneshot::Sender<Result<Vec<u64>, NotStored>>>;
 
 /// The recorder's thread.
 struct Writer {
@@ -181,6 +190,8 @@ struct Group {
     /// Whether a second telling told a session something, though no event came of it.
     sessions_changed: bool,
     counted: Option<(Tallies, bool)>,
+    /// Sessions that are to be pinned, or no longer.
+    pins: Vec<(String, bool)>,
 }
 
 /// An event that is told once more, and better.
@@ -231,7 +242,7 @@ impl Writer {
     }
 
     /// Gives each fact its place, and what it implies the places after it.
-    fn order(&mut self, told: Told, group: &mut Group) -> oneshot::Sender<Result<Vec<u64>, NotStored>> {
+    fn order(&mut self, told: Told, group: &mut Group) -> Waiting {
         let now = clock::now();
         let mut numbers = Vec::with_capacity(told.facts.len());
         for fact in told.facts {
@@ -240,6 +251,11 @@ impl Writer {
         group.batch.positions.extend(told.position);
         group.told.push((numbers, told.again));
         group.notes.extend(told.notes);
+        if let Some((session, pinned)) = told.pin {
+            group.batch.pin(&session, pinned);
+            self.memory.pin(&session, pinned);
+            group.pins.push((session, pinned));
+        }
         if let Some((tallies, is_all)) = told.counted {
             let (counted, all) = group.counted.get_or_insert_default();
             counted.merge(tallies);
@@ -264,8 +280,10 @@ impl Writer {
         seq
     }
 
-    fn commit(&mut self, group: Group, waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>) {
-        let Group { batch, events, contexts, corrected, volatile, told, notes, counted, sessions_changed, .. } = group;
+    fn commit(&mut self, group: Group, waiting: Vec<Waiting>) {
+        let Group {
+            batch, events, contexts, corrected, volatile, told, notes, counted, sessions_changed, pins, ..
+        } = group;
         let written = self.store.write(&batch, clock::now().ms());
         match written {
             Ok(()) => {
@@ -275,11 +293,15 @@ impl Writer {
                 }
                 let changed = self.memory.commit();
                 if !events.is_empty() || sessions_changed {
-                    self.hub.committed(self.store.next_seq() - 1, events.clone(), changed);
+                    self.hub.committed(self.store.next_seq() - 1, events.clone(), changed.clone());
                 }
                 self.unsaved |= sessions_changed;
+                if !pins.is_empty() {
+                    self.hub.pinned(&pins, changed);
+                }
                 self.hub.unkept(volatile);
-                for (done, (numbers, _)) in waiting.into_iter().zip(told) {
+                for (done, (numbers, _)) in waiting.into_iter().zip(told).filter_map(|(done, told)| Some((done?, told)))
+                {
                     // Whoever asked may be gone; the events are stored all the same.
                     let _ = done.send(Ok(numbers));
                 }
@@ -329,7 +351,7 @@ impl Writer {
         error: &StoreError,
         events: Vec<Arc<Published>>,
         volatile: Vec<Arc<Published>>,
-        waiting: Vec<oneshot::Sender<Result<Vec<u64>, NotStored>>>,
+        waiting: Vec<Waiting>,
         told: &[(Vec<u64>, bool)],
     ) {
         if !std::mem::replace(&mut self.failing, true) {
@@ -346,7 +368,7 @@ impl Writer {
             .collect();
         self.hub.unkept(unstored);
         self.hub.unkept(volatile);
-        for done in waiting {
+        for done in waiting.into_iter().flatten() {
             let _ = done.send(Err(NotStored(error.to_string())));
         }
     }

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post, put};
 use http::{StatusCode, header};
 
 use crate::api::problem::Problem;
@@ -46,6 +46,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/commands", post(runs::command))
         .route("/api/v1/sessions/{id}/spans", get(spans::answer))
         .route("/api/v1/sessions/{id}/transcript", get(transcript::answer))
+        .route("/api/v1/sessions/{id}/pin", put(sessions::pin))
+        .route("/api/v1/sessions/{id}/pin", delete(sessions::unpin))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
         .route("/api/v1/files/diff", get(diff::answer))

@@ -48,6 +48,8 @@ pub fn backup(dir: &Path, to: &Path, key: Option<&Key>) -> Result<Copied, StoreE
         }
         files.push(copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
+    // After the days: what retention takes of one meanwhile is in here.
+    bytes += copy_pinned(dir, to, key, &mut files)?;
     Ok(Copied { files, bytes, faults: inspect::verify(to, key)? })
 }
 
@@ -70,10 +72,22 @@ pub fn restore(from: &Path, dir: &Path, key: Option<&Key>) -> Result<Copied, Sto
         bytes += copy_day(&from, &copy, key)?;
         files.push(copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
+    bytes += copy_pinned(from, dir, key, &mut files)?;
     // The state of what was there before is of other events.
     remove_catalog(dir);
     copy_catalog(from, dir, key);
     Ok(Copied { files, bytes, faults })
+}
+
+/// Copies what is pinned of days that are gone, if there is something.
+fn copy_pinned(from: &Path, to: &Path, key: Option<&Key>, files: &mut Vec<String>) -> Result<u64, StoreError> {
+    let (from, to) = (DayFile::pinned(from), DayFile::pinned(to));
+    if !from.path.exists() {
+        return Ok(0);
+    }
+    let bytes = copy_day(&from, &to, key)?;
+    files.push("pinned.db".to_owned());
+    Ok(bytes)
 }
 
 /// Copies the catalog, if there is one that can be read: it is a cache, and no reason to fail.

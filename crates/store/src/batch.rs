@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::pinned;
+
 /// Everything that is committed together, or not at all.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -19,6 +21,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Pins a session, or no longer.
+    pub fn pin(&mut self, session: &str, pinned: bool) {
+        self.positions.push((pinned::mark(session), pinned.then(Vec::new)));
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.rewritten.is_empty() && self.positions.is_empty()

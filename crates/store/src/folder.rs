@@ -39,6 +39,8 @@ pub(crate) struct Folder {
     is_owned: bool,
     /// Oldest first, never empty once the writer has opened.
     files: Mutex<Vec<Arc<DayFile>>>,
+    /// What is pinned of days that are gone, if there is something.
+    pinned: Mutex<Option<Arc<DayFile>>>,
     /// Most recently used last.
     idle: Mutex<Vec<(i64, Opened)>>,
     /// The same for indexes, with the generation of each.
@@ -55,7 +57,10 @@ pub(crate) struct Opened {
     pub(crate) unpacker: RefCell<Unpacker>,
 }
 
-/// One day's file.
+/// The day of no file: older than all of them.
+const PINNED: i64 = i64::MIN;
+
+/// One day's file, or what is pinned of days that are gone.
 pub(crate) struct DayFile {
     /// Days since 1970-01-01.
     pub(crate) day: i64,
@@ -69,7 +74,21 @@ pub(crate) struct DayFile {
 
 impl DayFile {
     pub(crate) fn new(dir: &Path, day: i64) -> DayFile {
-        let path = dir.join(format!("events-{}.db", date(day)));
+        DayFile::at(dir.join(format!("events-{}.db", date(day))), day)
+    }
+
+    /// The file of what is pinned; it has no index, for it is small.
+    pub(crate) fn pinned(dir: &Path) -> DayFile {
+        let file = DayFile::at(dir.join("pinned.db"), PINNED);
+        file.knows_seq_first(1);
+        file
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.day == PINNED
+    }
+
+    fn at(path: PathBuf, day: i64) -> DayFile {
         let index = IndexFile::beside(&path);
         DayFile { day, path, key: OnceLock::new(), seq_first: OnceLock::new(), index, rewritten: AtomicU64::new(0) }
     }
@@ -97,7 +116,8 @@ impl DayFile {
     /// The events' files first, then what belongs to them.
     pub(crate) fn all_paths(&self) -> Vec<PathBuf> {
         let mut paths = Vec::new();
-        for database in [&self.path, &self.index.path] {
+        let index = (!self.is_pinned()).then_some(&self.index.path);
+        for database in std::iter::once(&self.path).chain(index) {
             paths.extend(["", "-wal", "-shm"].map(|suffix| with_suffix(database, suffix)));
             paths.push(vault::path_of(database));
         }
@@ -120,6 +140,7 @@ impl Folder {
             cache_kib,
             is_owned: true,
             files,
+            pinned: Mutex::default(),
             idle,
             idle_indexes,
             alone: Mutex::new(()),
@@ -150,6 +171,25 @@ impl Folder {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What is pinned of days that are gone, if there is something.
+    pub(crate) fn pinned(&self) -> Option<Arc<DayFile>> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// There is something pinned from now on.
+    pub(crate) fn has_pinned(&self, file: Arc<DayFile>) {
+        *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+    }
+
+    /// The same when it was there before.
+    pub(crate) fn with_pinned(self, dir: &Path) -> Folder {
+        let file = DayFile::pinned(dir);
+        if file.path.exists() {
+            self.has_pinned(Arc::new(file));
+        }
+        self
+    }
+
     /// All days but the newest, oldest first.
     pub(crate) fn files_but_newest(&self) -> Vec<Arc<DayFile>> {
         let mut files = self.files();
@@ -159,12 +199,20 @@ impl Folder {
 
     /// Whether a file is still part of the store.
     pub(crate) fn holds(&self, file: &DayFile) -> bool {
+        if file.is_pinned() {
+            return self.pinned().is_some();
+        }
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.iter().any(|held| held.day == file.day)
     }
 
     /// Takes a file off the list, and closes what nobody uses of it; false when it was not there or is the newest.
     pub(crate) fn forget(&self, file: &DayFile) -> bool {
+        if file.is_pinned() {
+            let held = self.pinned.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).retain(|(day, _)| *day != file.day);
+            return held.is_some();
+        }
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = files.iter().position(|held| held.day == file.day).filter(|at| at + 1 < files.len()) else {
             return false;
@@ -194,7 +242,7 @@ impl Folder {
         Ok(*file.seq_first.get_or_init(|| meta.seq_first))
     }
 
-    /// The file that a number belongs into; `None` if it is older than all of them.
+    /// The file that a number belongs into. For one that is older than all days what is pinned, if there is anything.
     pub(crate) fn file_of(&self, seq: u64) -> Result<Option<Arc<DayFile>>, StoreError> {
         for file in self.files().into_iter().rev() {
             match self.seq_first_of(&file) {
@@ -203,7 +251,7 @@ impl Folder {
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        Ok(self.pinned())
     }
 
     /// Reads from a file, through a connection that is kept for the next time.
@@ -236,7 +284,7 @@ impl Folder {
     }
 
     fn is_older(&self, file: &DayFile) -> bool {
-        self.files_but_newest().iter().any(|older| older.day == file.day)
+        file.is_pinned() || self.files_but_newest().iter().any(|older| older.day == file.day)
     }
 
     fn open(&self, file: &DayFile) -> Result<Opened, StoreError> {

@@ -52,6 +52,56 @@ pub(crate) fn name_of(connection: &Connection, id: u32) -> rusqlite::Result<Stri
     connection.prepare_cached("SELECT name FROM names WHERE id = ?1")?.query_row([id], |row| row.get(0))
 }
 
+/// The lowest and the highest number in a file; `None` when it is empty.
+pub(crate) fn numbers_in(connection: &Connection) -> rusqlite::Result<Option<RangeInclusive<u64>>> {
+    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    let (low, high) = (ask("SELECT min(seq) FROM heads")?, ask("SELECT max(seq) FROM heads")?);
+    Ok(low.zip(high).map(|(low, high)| low as u64..=high as u64))
+}
+
+/// Reads heads back as they were written, for another file.
+#[derive(Default)]
+pub(crate) struct HeadReader {
+    names: HashMap<u32, String>,
+}
+
+impl HeadReader {
+    /// The head of an event, without its payloads.
+    pub(crate) fn read(&mut self, connection: &Connection, seq: u64) -> rusqlite::Result<Option<Record>> {
+        let sql =
+            "SELECT time_ms, recorded_ms, is_error, identity, kind, namespace, event, source, session, agent, tool
+            FROM heads WHERE seq = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([seq as i64])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let identity: Option<i64> = row.get(3)?;
+        let mut name = |column: usize| -> rusqlite::Result<Option<String>> {
+            let Some(id) = row.get::<_, Option<u32>>(column)? else { return Ok(None) };
+            if let Some(name) = self.names.get(&id) {
+                return Ok(Some(name.clone()));
+            }
+            let name = name_of(connection, id)?;
+            Ok(Some(self.names.entry(id).or_insert(name).clone()))
+        };
+        let mut needed = |column: usize| name(column).map(|name| name.unwrap_or_default().into());
+        Ok(Some(Record {
+            seq,
+            time_ms: row.get(0)?,
+            recorded_ms: row.get(1)?,
+            is_error: row.get(2)?,
+            identity: identity.unwrap_or(0) as u64,
+            kind: needed(4)?,
+            namespace: needed(5)?,
+            event: needed(6)?,
+            source: needed(7)?,
+            session: name(8)?.map(Into::into),
+            agent: name(9)?.map(Into::into),
+            tool: name(10)?.map(Into::into),
+            ..Record::default()
+        }))
+    }
+}
+
 /// The block that is being filled.
 pub(crate) struct Block {
     number: u64,
@@ -62,7 +112,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    fn new(number: u64) -> Block {
+    pub(crate) fn new(number: u64) -> Block {
         Block { number, time_ms_min: i64::MAX, time_ms_max: i64::MIN, names: Vec::new() }
     }
 
@@ -129,12 +179,36 @@ impl<'a> HeadWriter<'a> {
         names: &'a mut Names,
         block: &'a mut Block,
     ) -> rusqlite::Result<Self> {
-        let insert =
-            connection.prepare("INSERT INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
+        let insert = connection
+            .prepare("INSERT OR REPLACE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?;
         Ok(HeadWriter { connection, names, block, insert })
     }
 
+    /// Appends a head and puts its names into the block. Numbers may leave some out.
     pub(crate) fn append(&mut self, record: &Record) -> rusqlite::Result<()> {
+        let block = record.seq / BLOCK_EVENTS;
+        if block != self.block.number {
+            if self.block.time_ms_min <= self.block.time_ms_max {
+                self.finish_block()?;
+            }
+            *self.block = Block::new(block);
+        }
+        let [kind, namespace, session, agent, tool] = self.append_alone(record)?;
+        for name in [kind, namespace, session, agent, tool].into_iter().flatten() {
+            self.block.name(name);
+        }
+        if record.is_error {
+            self.block.name(ERROR);
+        }
+        self.block.time(record.time_ms);
+        if (record.seq + 1).is_multiple_of(BLOCK_EVENTS) {
+            self.finish_block()?;
+        }
+        Ok(())
+    }
+
+    /// Appends a head to a file without blocks, in place of one with its number; gives the numbers of its names.
+    pub(crate) fn append_alone(&mut self, record: &Record) -> rusqlite::Result<[Option<u32>; 5]> {
         let mut id = |name: &str| self.names.id(self.connection, name);
         let kind = id(&record.kind)?;
         let namespace = id(&record.namespace)?;
@@ -158,19 +232,7 @@ impl<'a> HeadWriter<'a> {
             record.is_error,
             identity
         ])?;
-        self.block.name(kind);
-        self.block.name(namespace);
-        for name in [session, agent, tool].into_iter().flatten() {
-            self.block.name(name);
-        }
-        if record.is_error {
-            self.block.name(ERROR);
-        }
-        self.block.time(record.time_ms);
-        if (record.seq + 1).is_multiple_of(BLOCK_EVENTS) {
-            self.finish_block()?;
-        }
-        Ok(())
+        Ok([Some(kind), Some(namespace), session, agent, tool])
     }
 
     fn finish_block(&mut self) -> rusqlite::Result<()> {

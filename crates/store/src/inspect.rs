@@ -50,10 +50,16 @@ pub fn is_encrypted(dir: &Path) -> bool {
     days.into_iter().any(|day| vault::path_of(&DayFile::new(dir, day).path).exists())
 }
 
-/// The days of a store, oldest first.
+/// The days of a store, oldest first, after what is pinned of days that are gone.
 pub fn days(dir: &Path, key: Option<&Key>) -> Result<Vec<Day>, StoreError> {
-    let files = folder::days(dir)?.into_iter().map(|day| DayFile::new(dir, day));
-    Ok(files.map(|file| day_of(&file, key)).collect())
+    Ok(files(dir)?.iter().map(|file| day_of(file, key)).collect())
+}
+
+/// What is pinned, if there is something, and the days, oldest first.
+fn files(dir: &Path) -> Result<Vec<DayFile>, StoreError> {
+    let days = folder::days(dir)?.into_iter().map(|day| DayFile::new(dir, day));
+    let pinned = Some(DayFile::pinned(dir)).filter(|file| file.path.exists());
+    Ok(pinned.into_iter().chain(days).collect())
 }
 
 fn day_of(file: &DayFile, key: Option<&Key>) -> Day {
@@ -69,7 +75,7 @@ fn day_of(file: &DayFile, key: Option<&Key>) -> Day {
         numbers: None,
         events: 0,
         bytes: size(&file.path),
-        index_bytes: size(&file.index.path),
+        index_bytes: if file.is_pinned() { 0 } else { size(&file.index.path) },
         encrypted: vault::path_of(&file.path).exists(),
         problem: None,
     };
@@ -93,8 +99,7 @@ fn day_of(file: &DayFile, key: Option<&Key>) -> Day {
 /// Reads everything, every page and every payload, and tells what is not whole.
 pub fn verify(dir: &Path, key: Option<&Key>) -> Result<Vec<Fault>, StoreError> {
     let mut faults = Vec::new();
-    for day in folder::days(dir)? {
-        let file = DayFile::new(dir, day);
+    for file in files(dir)? {
         let look = |wal: &mut dyn FnMut(String)| {
             let problem = broken_log(&file.path)?;
             problem.into_iter().for_each(wal);
@@ -118,7 +123,7 @@ pub fn verify(dir: &Path, key: Option<&Key>) -> Result<Vec<Fault>, StoreError> {
             problem,
             is_cache: false,
         }));
-        if file.index.path.exists() {
+        if !file.is_pinned() && file.index.path.exists() {
             verify_cache(&file.index.path, key, &mut faults);
         }
     }

@@ -13,6 +13,7 @@
 //! * `heads.rs`: what a filter can ask for of an event, and the blocks that let it skip; `codec.rs`: payloads on disk
 //! * `index.rs`: the full-text index beside each day; its own thread writes it
 //! * `retention.rs`: what leaves the store: days that are too old or too much, and damaged ones
+//! * `pinned.rs`: what of them is copied before, to stay
 //! * [`inspect`], [`backup`]: what a store holds, whether it is whole, copies of it; also while another process writes
 //! * `catalog.rs`: the checkpoint of the live state, and notes; a cache. [`sums`]: what is counted by the minute, in it
 //!
@@ -23,6 +24,7 @@
 //! | `events-2026-11-20.db` (`-wal`, `-shm`) | the events committed on that day, a contiguous range of numbers |
 //! | `events-2026-11-20.key` | its random key, wrapped by the user's; absent when the store is not encrypted |
 //! | `index-2026-11-20.db`, `index-2026-11-20.key` | that day's full-text index; may be deleted while nothing runs |
+//! | `pinned.db`, `pinned.key` | the events of pinned sessions whose days are gone |
 //! | `catalog.db`, `catalog.key` | a cache; may be deleted while nothing runs |
 //! | `damaged/` | days that could not be read, set aside |
 //! | `store.lock` | locked by the process that writes, and its pid |
@@ -38,6 +40,7 @@ mod index;
 pub mod inspect;
 pub mod key;
 mod page;
+mod pinned;
 mod reader;
 mod retention;
 mod schema;

@@ -153,7 +153,8 @@ fn newest_first_ranges(
     seq_next: u64,
     wanted: RangeInclusive<u64>,
 ) -> impl Iterator<Item = Result<Held, StoreError>> {
-    let mut files = folder.files();
+    // What is pinned of days that are gone is older than all of them.
+    let mut files: Vec<_> = folder.pinned().into_iter().chain(folder.files()).collect();
     let mut end = seq_next;
     std::iter::from_fn(move || {
         while end > *wanted.start() && !wanted.is_empty() {

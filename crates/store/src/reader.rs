@@ -1,6 +1,6 @@
 //! Reading what is committed, from any thread.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::heads::{self, Filter};
 use crate::index;
 use crate::key::Key;
 use crate::page::{self, Page, PageQuery};
+use crate::pinned;
 use crate::schema;
 
 /// Doors tell a fact again within minutes, or after the server was down for a while; opening months of files for it at
@@ -62,7 +63,7 @@ impl Reader {
         let Some(newest) = files.last().cloned() else {
             return Ok(Reader::new(Arc::new(Folder::of_another(key.cloned(), files, 1))));
         };
-        let folder = Folder::of_another(key.cloned(), files, 1);
+        let folder = Folder::of_another(key.cloned(), files, 1).with_pinned(dir);
         let meta =
             folder.read(&newest, |opened| schema::read_meta(&opened.connection).map_err(newest.sql("reading")))?;
         folder.committed(meta.seq_next);
@@ -88,9 +89,9 @@ impl Reader {
         })
     }
 
-    /// The day in whose file a number is, in days since 1970; `None` if it is older than all of them.
+    /// The day in whose file a number is, in days since 1970; `None` if its day is gone, pinned or not.
     pub fn day_of(&self, seq: u64) -> Result<Option<i64>, StoreError> {
-        Ok(self.folder.file_of(seq)?.map(|file| file.day))
+        Ok(self.folder.file_of(seq)?.filter(|file| !file.is_pinned()).map(|file| file.day))
     }
 
     /// The bodies withheld from an event's JSON, if it has any.
@@ -105,6 +106,32 @@ impl Reader {
     /// The events that fit `query` and that `matches` accepts when it is shown their JSON.
     pub fn page(&self, query: &PageQuery, matches: &mut dyn FnMut(&[u8]) -> bool) -> Result<Page, StoreError> {
         page::read(&self.folder, query, matches)
+    }
+
+    /// The sessions that are pinned.
+    pub fn pinned(&self) -> Result<BTreeSet<String>, StoreError> {
+        pinned::sessions(&self.folder)
+    }
+
+    /// Whether anything of a session is stored.
+    pub fn has_session(&self, session: &str) -> Result<bool, StoreError> {
+        let files = self.folder.files();
+        for file in files.iter().rev().cloned().chain(self.folder.pinned()) {
+            let has = |opened: &Opened| {
+                let (connection, reading) = (&opened.connection, file.sql("reading"));
+                let Some(filter) = Filter::of_session(connection, session).map_err(&reading)? else { return Ok(false) };
+                let Some(range) = heads::numbers_in(connection).map_err(&reading)? else { return Ok(false) };
+                let mut visit = |_: &heads::Head| -> rusqlite::Result<_> { Ok(ControlFlow::Break(())) };
+                let scan = heads::scan(connection, &filter, range, true, None, &mut visit).map_err(&reading)?;
+                Ok(scan == heads::Scan::Stopped)
+            };
+            match self.folder.read(&file, has) {
+                Ok(true) => return Ok(true),
+                Ok(false) | Err(StoreError::Removed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// The last `limit` facts of a session that have an identity, newest first; of the newest week of files.
@@ -184,11 +211,7 @@ fn identities_in(
 ) -> Result<(), StoreError> {
     let reading = file.sql("reading");
     let Some(filter) = Filter::of_session(connection, session).map_err(&reading)? else { return Ok(()) };
-    let seq_highest: Option<i64> =
-        connection.query_row("SELECT max(seq) FROM heads", [], |row| row.get(0)).map_err(&reading)?;
-    let seq_lowest: Option<i64> =
-        connection.query_row("SELECT min(seq) FROM heads", [], |row| row.get(0)).map_err(&reading)?;
-    let (Some(low), Some(high)) = (seq_lowest, seq_highest) else { return Ok(()) };
+    let Some(range) = heads::numbers_in(connection).map_err(&reading)? else { return Ok(()) };
     let mut sources: HashMap<u32, String> = HashMap::new();
     let mut visit = |head: &heads::Head| -> rusqlite::Result<ControlFlow<()>> {
         if head.identity == 0 {
@@ -204,6 +227,6 @@ fn identities_in(
         known.push(Known { identity: head.identity, source, seq: head.seq });
         Ok(if known.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     };
-    heads::scan(connection, &filter, low as u64..=high as u64, true, None, &mut visit).map_err(&reading)?;
+    heads::scan(connection, &filter, range, true, None, &mut visit).map_err(&reading)?;
     Ok(())
 }

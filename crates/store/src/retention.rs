@@ -3,7 +3,7 @@
 //! A file is taken off the list before its name goes, so that readers see it or a gap, and never half of it. The newest
 //! day stays, whatever its age or size: it holds the numbers and the doors' positions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder};
 use crate::key;
+use crate::pinned;
 
 /// A clock that jumps may be wrong. So no day is old until the clock has run evenly for so long.
 const SETTLED: Duration = Duration::from_secs(600);
@@ -36,6 +38,8 @@ pub struct Keeper {
     keep: Keep,
     clock: Mutex<Clock>,
     settled: Duration,
+    /// The pinned sessions when it last looked whether all that is kept of others is still wanted.
+    released: Mutex<Option<BTreeSet<String>>>,
 }
 
 /// What the clock said, and since when it has run evenly.
@@ -49,7 +53,7 @@ impl Keeper {
     pub(crate) fn new(dir: PathBuf, folder: Arc<Folder>, keep: Keep, now_ms: i64) -> Keeper {
         let now = Instant::now();
         let clock = Mutex::new(Clock { said_ms: now_ms, at: now, even_since: now });
-        Keeper { dir, folder, keep, clock, settled: SETTLED }
+        Keeper { dir, folder, keep, clock, settled: SETTLED, released: Mutex::default() }
     }
 
     /// The same with another time that a clock has to run evenly before it is believed.
@@ -60,6 +64,13 @@ impl Keeper {
     /// Removes what is not to be kept, and tells the names of the days' files that are gone.
     pub fn sweep(&self, now_ms: i64) -> Vec<String> {
         let mut gone = Vec::new();
+        let pinned = match pinned::sessions(&self.folder).and_then(|pinned| self.release(pinned)) {
+            Ok(pinned) => pinned,
+            Err(error) => {
+                warn!("nothing is removed while it is not known what is pinned: {error}");
+                return gone;
+            }
+        };
         let today = self.believes(now_ms).then(|| folder::day_of(now_ms));
         let mut sizes = sizes(&self.dir);
         let mut all: u64 = sizes.values().sum();
@@ -72,6 +83,13 @@ impl Keeper {
             if !is_old && !is_much {
                 break;
             }
+            if let Err(error) = pinned::keep(&self.folder, &self.dir, &file, &pinned) {
+                if matches!(error, StoreError::Removed { .. }) {
+                    continue;
+                }
+                warn!("{} is not removed, for what is pinned of it cannot be kept: {error}", file.path.display());
+                break;
+            }
             all -= sizes.remove(&Some(file.day)).unwrap_or_default();
             remove(&self.folder, &file);
             let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -80,6 +98,16 @@ impl Keeper {
         }
         self.remove_leftovers(sizes.keys().flatten());
         gone
+    }
+
+    /// Lets go of what was pinned and is not any more.
+    fn release(&self, pinned: BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        if released.as_ref() != Some(&pinned) {
+            pinned::release(&self.folder, &pinned)?;
+            *released = Some(pinned.clone());
+        }
+        Ok(pinned)
     }
 
     fn believes(&self, now_ms: i64) -> bool {

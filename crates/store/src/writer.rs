@@ -1,6 +1,6 @@
 //! The single writer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use crate::heads::{Block, HeadWriter, Names};
 use crate::index::Words;
 use crate::index::indexer::Indexer;
 use crate::key::{self, Key};
+use crate::pinned;
 use crate::reader::Reader;
 use crate::retention::{Keep, Keeper};
 use crate::schema::{self, Meta};
@@ -90,7 +91,7 @@ impl Store {
         let files: Vec<_> = days.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
         let file = Arc::clone(&files[files.len() - 1]);
         let before = files.len().checked_sub(2).map(|at| Arc::clone(&files[at]));
-        let folder = Folder::new(key.cloned(), options.page_cache_kib / 4, files, 1);
+        let folder = Folder::new(key.cloned(), options.page_cache_kib / 4, files, 1).with_pinned(dir);
         let mut connection = open_day(&file, key, &options)?;
         if !schema::is_initialised(&connection).map_err(file.sql("reading"))? {
             // Nothing is in it: it is new, or the process died while it was being made.
@@ -155,6 +156,11 @@ impl Store {
     /// The highest number given out, 0 for none.
     pub fn seq_last(&self) -> u64 {
         self.seq_next - 1
+    }
+
+    /// The sessions that are pinned.
+    pub fn pinned(&self) -> BTreeSet<String> {
+        self.positions.keys().filter_map(|name| pinned::marked(name)).map(str::to_owned).collect()
     }
 
     /// How far a door has been read, as its last committed batch said.
@@ -374,7 +380,7 @@ fn starting(before: Meta) -> Meta {
 }
 
 /// Opens a day's file for writing, making it and its key if it is not there.
-fn open_day(file: &DayFile, key: Option<&Key>, options: &Options) -> Result<Connection, StoreError> {
+pub(crate) fn open_day(file: &DayFile, key: Option<&Key>, options: &Options) -> Result<Connection, StoreError> {
     let mut start = [0; 16];
     let read = File::open(&file.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
     let is_plain = read == start.len() && &start == b"SQLite format 3\0";
@@ -409,7 +415,7 @@ fn open_day(file: &DayFile, key: Option<&Key>, options: &Options) -> Result<Conn
 }
 
 /// The packer with the dictionary that the file was begun with.
-fn packer_of(file: &DayFile, connection: &Connection) -> Result<Packer, StoreError> {
+pub(crate) fn packer_of(file: &DayFile, connection: &Connection) -> Result<Packer, StoreError> {
     let dictionary = schema::read_dictionary(connection).map_err(file.sql("reading"))?;
     Packer::new(&dictionary).map_err(|source| StoreError::Io {
         action: "preparing compression for",
@@ -457,7 +463,7 @@ fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes the name of a new file durable: SQLite syncs its contents, but not the folder of the file itself.
-fn sync_folder(file: &DayFile) -> Result<(), StoreError> {
+pub(crate) fn sync_folder(file: &DayFile) -> Result<(), StoreError> {
     let synced = fs::metadata(&file.path).and_then(|_| key::sync_folder_of(&file.path));
     synced.map_err(|source| StoreError::Io { action: "making durable", path: file.path.clone(), source })
 }

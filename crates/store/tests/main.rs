@@ -10,6 +10,7 @@ mod encryption;
 mod full_disk;
 mod keys;
 mod pages;
+mod pinned;
 mod retention;
 mod scratch;
 mod search;

@@ -1,6 +1,7 @@
 //! `claude-mpm store`: what is stored, whether it is whole, copies of it, and its key. Most of it works beside a running
 //! monitor; what does not says so.
 
+mod sessions;
 mod transfer;
 
 use std::path::{Path, PathBuf};
@@ -21,20 +22,23 @@ struct Place {
     dir: PathBuf,
     /// The user's key, if there is one.
     key: Option<Key>,
+    /// The port of its monitor, as far as it was named.
+    port: u16,
 }
 
 /// Runs it.
 pub(crate) fn run(options: &StoreArgs) -> Result<(), Failure> {
     let home = Home::find()?;
     let settings = Settings::load(&home)?;
-    let dir = home.state(options.name.as_deref(), cli::port(options.port, &settings));
+    let port = cli::port(options.port, &settings);
+    let dir = home.state(options.name.as_deref(), port);
     let key = if home.key().exists() {
         let read = key::load(&home.key());
         Some(read.map_err(|error| failed("The key cannot be read", &error))?)
     } else {
         None
     };
-    let place = Place { home, settings, dir, key };
+    let place = Place { home, settings, dir, key, port };
     match &options.command {
         StoreCommand::Info => info(&place),
         StoreCommand::Verify => verify(&place),
@@ -42,6 +46,8 @@ pub(crate) fn run(options: &StoreArgs) -> Result<(), Failure> {
         StoreCommand::Restore { dir } => restore(&place, dir),
         StoreCommand::Export(options) => transfer::export(&place, options),
         StoreCommand::Import { file } => transfer::import(&place, file),
+        StoreCommand::Pin { session } => sessions::pin(&place, session, true),
+        StoreCommand::Unpin { session } => sessions::pin(&place, session, false),
         StoreCommand::Key(KeyCommand::Export) => export_key(&place),
         StoreCommand::Key(KeyCommand::Rotate) => rotate(&place),
     }

@@ -168,6 +168,8 @@ pub struct SessionJson<'a> {
     started_at: Time,
     last_event_at: Time,
     last_seq: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pinned: bool,
     claude_status: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
@@ -375,6 +377,7 @@ impl<'a> SessionJson<'a> {
             started_at: session.started_at,
             last_event_at: session.last_event_at,
             last_seq: session.last_seq,
+            pinned: session.pinned,
             claude_status: &session.claude_status,
             model: session.model.as_deref(),
             permission_mode: session.permission_mode.as_deref(),

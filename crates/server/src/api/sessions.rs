@@ -1,13 +1,16 @@
-//! Answers `GET /api/v1/sessions` and `GET /api/v1/state`: what runs now, and as of which event.
+//! Answers `GET /api/v1/sessions` and `GET /api/v1/state`: what runs now, and as of which event. Pins sessions.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
 
 use super::problem::Problem;
+use crate::access::Granted;
 use crate::app::App;
 use crate::clock;
 
@@ -17,6 +20,47 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
     let (_, sessions) = app.hub.listed(now);
     let sessions: Vec<_> = sessions.iter().map(|session| app.shown(session, now)).collect();
     super::json(json!({ "sessions": sessions }).to_string())
+}
+
+/// `PUT /api/v1/sessions/SESSION/pin`: keeps a session when its days are removed.
+pub(crate) async fn pin(
+    State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
+    asked: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    set_pinned(&app, granted, asked, true).await
+}
+
+/// `DELETE /api/v1/sessions/SESSION/pin`: keeps it no longer than others.
+pub(crate) async fn unpin(
+    State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
+    asked: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    set_pinned(&app, granted, asked, false).await
+}
+
+async fn set_pinned(
+    app: &Arc<App>,
+    granted: Granted,
+    asked: Result<Path<String>, PathRejection>,
+    pinned: bool,
+) -> Result<Response, Problem> {
+    granted.may_act("pinning sessions")?;
+    let session = known(app, asked).await?;
+    app.recorder.pin(session.clone(), pinned).await.map_err(Problem::store)?;
+    Ok(super::json(json!({ "session_id": session, "pinned": pinned }).to_string()))
+}
+
+/// The session asked for, if anything is stored of it.
+async fn known(app: &Arc<App>, asked: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    let Path(session) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let (reader, id) = (app.reader.clone(), session.clone());
+    let found = tokio::task::spawn_blocking(move || reader.has_session(&id)).await;
+    if found.map_err(Problem::store)?.map_err(Problem::store)? {
+        return Ok(session);
+    }
+    Err(Problem::new(StatusCode::NOT_FOUND, "no_such_session", format!("nothing is stored of a session {session:?}")))
 }
 
 /// The whole live state, as of the committed event `seq`.

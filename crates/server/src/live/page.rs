@@ -141,8 +141,9 @@ pub(crate) async fn tell_state(app: Arc<App>) {
     }
 }
 
-/// What tells whether a session has to be told again: how often it changed, its state, whether a question is unsure.
-type Told = (u64, State, bool);
+/// What tells whether a session has to be told again: how often it changed, its state, whether a question is unsure, and
+/// whether it is pinned.
+type Told = (u64, State, bool, bool);
 
 /// The sessions that differ from what was told; `None` when none does.
 fn changes(app: &App, told: &mut HashMap<String, Told>, events_per_s: f64) -> Option<Value> {
@@ -151,7 +152,7 @@ fn changes(app: &App, told: &mut HashMap<String, Told>, events_per_s: f64) -> Op
     let mut changed = Vec::new();
     for session in &sessions {
         let unsure = session.needs().iter().any(|need| app.is_unsure(need.seq));
-        let is = (session.revision, session.state(now).0, unsure);
+        let is = (session.revision, session.state(now).0, unsure, session.pinned);
         if told.get(&session.session_id) != Some(&is) {
             told.insert(session.session_id.clone(), is);
             changed.push(app.shown(session, now));

@@ -74,6 +74,15 @@ impl Memory {
         has_learnt.then_some(context)
     }
 
+    /// Pins a session that is in memory, or no longer; one that is not learns it when it is heard of.
+    pub(super) fn pin(&mut self, id: &str, pinned: bool) {
+        let known = self.working.get(id).cloned().or_else(|| self.hub.state().sessions.get(id).cloned());
+        if let Some(mut session) = known {
+            Arc::make_mut(&mut session).pinned = pinned;
+            self.working.insert(id.to_owned(), session);
+        }
+    }
+
     /// Hands the working copies over, to become the committed ones.
     pub(super) fn commit(&mut self) -> Vec<Arc<Session>> {
         self.working.drain().map(|(_, session)| session).collect()
@@ -88,7 +97,11 @@ impl Memory {
         let id = fact.session_id.as_deref()?;
         if !self.working.contains_key(id) {
             let committed = self.hub.state().sessions.get(id).cloned();
-            let session = committed.unwrap_or_else(|| Arc::new(unknown(id, fact.time)));
+            let session = committed.unwrap_or_else(|| {
+                let mut session = unknown(id, fact.time);
+                session.pinned = self.hub.is_pinned(id);
+                Arc::new(session)
+            });
             self.working.insert(id.to_owned(), session);
         }
         self.working.get_mut(id).map(Arc::make_mut)
@@ -159,7 +172,14 @@ pub(crate) fn restore(store: &mut Store) -> (State, u64) {
         state.sessions = checkpoint.sessions.into_iter().map(|session| (session.session_id.clone(), session)).collect();
     }
     let sums = store.sums();
+    state.pinned = store.pinned();
     replay(&mut state, &store.reader(), last, is_counted.then_some(&*sums));
+    let State { sessions, pinned, .. } = &mut state;
+    for (id, session) in sessions {
+        if session.pinned != pinned.contains(id) {
+            Arc::make_mut(session).pinned = pinned.contains(id);
+        }
+    }
     if !is_counted && last == 0 {
         sums.completed();
     }
@@ -223,8 +243,8 @@ fn count(
     (seq, fact): (u64, &Fact),
     context: &Context,
 ) {
-    if let Some(tallies) = tallies {
-        tally::count(tallies, day.of(reader, seq), fact, context);
+    if let (Some(tallies), Some(part)) = (tallies, day.of(reader, seq)) {
+        tally::count(tallies, part, fact, context);
     }
 }
 

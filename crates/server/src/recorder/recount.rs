@@ -28,18 +28,18 @@ const SESSIONS_MAX: usize = 2_000;
 #[derive(Default)]
 pub(super) struct Day {
     /// The day, and the numbers known to be in its file.
-    known: Option<(i64, u64, u64)>,
+    known: Option<(Option<i64>, u64, u64)>,
 }
 
 impl Day {
-    /// Of a number; numbers are asked for in ascending order.
-    pub(super) fn of(&mut self, reader: &Reader, seq: u64) -> i64 {
+    /// Of a number; numbers are asked for in ascending order. `None` is no day: it is pinned, and was counted with its day.
+    pub(super) fn of(&mut self, reader: &Reader, seq: u64) -> Option<i64> {
         if let Some((day, first, last)) = self.known
             && (first..=last).contains(&seq)
         {
             return day;
         }
-        let ask = |seq: u64| reader.day_of(seq).ok().flatten().unwrap_or(0);
+        let ask = |seq: u64| reader.day_of(seq).ok().flatten();
         let day = ask(seq);
         // A whole page is usually of one day.
         let last = if ask(seq + PAGE as u64) == day { seq + PAGE as u64 } else { seq };
@@ -70,7 +70,9 @@ pub(super) fn run(recorder: &Recorder, reader: &Reader, last: u64, stopped: &Can
             let Some(seq) = event.seq.filter(|seq| *seq <= last) else { continue };
             let part = counting.day.of(reader, seq);
             let context = counting.context(&event.fact);
-            tally::count(&mut counting.tallies, part, &event.fact, &context);
+            if let Some(part) = part {
+                tally::count(&mut counting.tallies, part, &event.fact, &context);
+            }
         }
         counting.events += page.events.len();
         counting.since += page.events.len();

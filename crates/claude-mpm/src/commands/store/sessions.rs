@@ -1,0 +1,86 @@
+//! What is done with one session: by its monitor while that runs, and in the store itself while it does not.
+
+use std::time::Duration;
+
+use ::store::{Batch, Options, Store, StoreError};
+use bytes::Bytes;
+use http::Method;
+use http_body_util::Full;
+use serde_json::Value;
+
+use super::transfer::now_ms;
+use super::{Place, failed};
+use crate::daemon::probe;
+use crate::report::{self, Failure};
+
+/// A monitor answers when it is done.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// Pins a session, or no longer.
+pub(super) fn pin(place: &Place, session: &str, pinned: bool) -> Result<(), Failure> {
+    let what = if pinned { "The session was not pinned" } else { "The session is still pinned" };
+    let done = match open(place, what, session)? {
+        Some(mut store) => {
+            let mut batch = Batch::default();
+            batch.pin(session, pinned);
+            store.write(&batch, now_ms()).and_then(|()| store.close()).map_err(|error| failed(what, &error))
+        }
+        None => {
+            let method = if pinned { Method::PUT } else { Method::DELETE };
+            ask(place, what, method, &format!("/api/v1/sessions/{}/pin", encoded(session))).map(drop)
+        }
+    };
+    done?;
+    let said = if pinned { "is kept when its days are removed" } else { "is kept no longer than others" };
+    report::line(format_args!("Session {session} {said}."));
+    Ok(())
+}
+
+/// The store, with this session in it; `None` while a monitor has it.
+fn open(place: &Place, what: &str, session: &str) -> Result<Option<Store>, Failure> {
+    place.must_exist(what)?;
+    let options = Options { encrypted: place.settings.monitoring.store.encrypted, ..Options::default() };
+    let store = match Store::open(&place.dir, place.key.as_ref(), options, now_ms()) {
+        Ok(store) => store,
+        Err(StoreError::Locked { .. }) => return Ok(None),
+        Err(error) => return Err(failed(what, &error)),
+    };
+    if store.reader().has_session(session).map_err(|error| failed(what, &error))? {
+        return Ok(Some(store));
+    }
+    Err(Failure::new(
+        what,
+        format!("nothing is stored of a session {session:?}"),
+        "Take its id from the page, or from claude-mpm store export",
+    ))
+}
+
+/// Asks the monitor to do it; its answer.
+fn ask(place: &Place, what: &str, method: Method, path: &str) -> Result<Value, Failure> {
+    let request = probe::get(place.port, path).method(method).body(Full::<Bytes>::default());
+    let request = request.map_err(|error| Failure::new(what, error, "Name a session by its id"))?;
+    let Some((status, answer)) = probe::ask(place.port, request, ANSWER_MAX) else {
+        return Err(Failure::new(
+            what,
+            format!("another process has the store, and no monitor answers on port {}", place.port),
+            "Name the port of the monitor with --port",
+        ));
+    };
+    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    if (200..300).contains(&status) {
+        return Ok(answer);
+    }
+    let said = |key: &str| answer["error"][key].as_str().map(str::to_owned);
+    Err(Failure::new(
+        what,
+        said("message").unwrap_or_else(|| format!("what listens on port {} answered {status}", place.port)),
+        said("suggestion").unwrap_or_else(|| "Take its id from the page, or from claude-mpm store export".to_owned()),
+    ))
+}
+
+/// A session's id as a part of a path.
+fn encoded(session: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let shown = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    session.bytes().map(shown).collect()
+}
