@@ -261,6 +261,13 @@ pub(crate) enum StoreCommand {
     Pin { session: String },
     /// Keep a session no longer than others
     Unpin { session: String },
+    /// Delete a session: nothing of it is left in any file
+    Delete {
+        session: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// The key that opens the store
     #[command(subcommand)]
     Key(KeyCommand),

@@ -20,6 +20,7 @@ use crate::access::Access;
 use crate::api;
 use crate::clock;
 use crate::config::{Config, StartError};
+use crate::erasing::Erasing;
 use crate::hub::{Hub, Published, State};
 use crate::live;
 use crate::live::admin::Admin;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) recorder: Recorder,
     pub(crate) reader: Reader,
+    /// Which sessions are being erased.
+    pub(crate) erasing: Erasing,
     /// What is counted by the minute.
     pub(crate) sums: Arc<Sums>,
     pub(crate) io: socketio::Server,
@@ -96,6 +99,7 @@ impl App {
             recorder,
             reader,
             sums,
+            erasing: Erasing::default(),
             returning,
             registered: live::socketio::Registered::default(),
             stories: api::spans::Stories::default(),
@@ -178,6 +182,10 @@ pub(crate) fn open_store(config: &Config) -> Result<Opened, StartError> {
     let words = Words { version: filter::TOKENS_VERSION, tell: filter::tokens_of };
     let options = Options { encrypted: config.key.is_some(), words: Some(words), ..Options::default() };
     let mut store = Store::open(&config.data_dir, config.key.as_ref(), options, clock::now().ms())?;
+    // Cut short before it went on in another file: what is to be erased must not be in the one that is written.
+    if !store.eraser().waiting()?.is_empty() {
+        store.begin_file()?;
+    }
     let (state, count_to) = memory::restore(&mut store);
     let returning = Returning::restore(&mut store, clock::now());
     Ok(Opened { store, state, count_to, returning })

@@ -124,6 +124,15 @@ impl Hub {
         }
     }
 
+    /// Nobody sees these sessions any more.
+    pub(crate) fn erased(&self, sessions: &[String]) {
+        let mut state = self.state();
+        for session in sessions {
+            state.sessions.remove(session);
+            state.pinned.remove(session);
+        }
+    }
+
     /// Makes events visible that are not kept: volatile ones, and those the disk did not take.
     pub(crate) fn unkept(&self, events: Vec<Arc<Published>>) {
         self.outbox.push(events);

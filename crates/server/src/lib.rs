@@ -16,6 +16,7 @@ mod api;
 mod app;
 mod clock;
 mod config;
+mod erasing;
 mod hub;
 pub mod ingest;
 mod listener;
@@ -132,7 +133,7 @@ impl Server {
         let hub = Arc::new(Hub::new(store.epoch().to_owned(), config::random_id()?, state));
         let positions = ingest::spool_door::positions(&store, &config.spools);
         let transcripts = ingest::transcripts::positions(&store);
-        let keeper = store.keeper(config.keep, clock::now().ms());
+        let (keeper, eraser) = (store.keeper(config.keep, clock::now().ms()), store.eraser());
         let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
 
         let app = App::new(config, host, port, hub, recorder, (reader, sums), returning);
@@ -143,6 +144,7 @@ impl Server {
         }
         live::start(&app, &mut tasks);
         retention::start(&app, keeper, &mut tasks);
+        erasing::start(&app, eraser, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);
         ingest::clients::start(&app, &mut tasks);
         ingest::transcripts::start(&app, transcripts, &mut tasks);

@@ -40,6 +40,9 @@ const PATIENCE: u32 = 5;
 /// Between two looks: together at most a millisecond, with the system's own slack.
 const PATIENCE_STEP: Duration = Duration::from_micros(50);
 
+/// How often a log is tried to be emptied that somebody reads: a millisecond in all.
+const LOG_TRIES: u32 = 20;
+
 /// Between two checkpoints of the live state.
 const CHECKPOINT_MS: i64 = 5_000;
 
@@ -63,6 +66,12 @@ struct Told {
     counted: Option<(Tallies, bool)>,
     /// A session that is to be pinned, or no longer.
     pin: Option<(String, bool)>,
+    /// A session that is to be erased, and nobody is to hear of it any more.
+    erase: Option<String>,
+    /// Whether the checkpoint is to be written anew.
+    save: bool,
+    /// A session of which nothing is left in older files.
+    erased: Option<String>,
     done: Option<oneshot::Sender<Result<Vec<u64>, NotStored>>>,
 }
 
@@ -145,6 +154,21 @@ impl Recorder {
         self.send(Told { pin: Some((session, pinned)), ..Told::default() }).await.map(drop)
     }
 
+    /// Has a session erased; returns when that is sure to happen, and nobody sees it among the sessions any more.
+    pub(crate) async fn erase(&self, session: String) -> Result<(), NotStored> {
+        self.send(Told { erase: Some(session), ..Told::default() }).await.map(drop)
+    }
+
+    /// Writes the checkpoint anew, without sessions that are to be erased.
+    pub(crate) async fn save(&self) -> Result<(), NotStored> {
+        self.send(Told { save: true, ..Told::default() }).await.map(drop)
+    }
+
+    /// A session was erased from older files: nothing is to say that it is to be.
+    pub(crate) async fn erased(&self, session: String) -> Result<(), NotStored> {
+        self.send(Told { erased: Some(session), ..Told::default() }).await.map(drop)
+    }
+
     async fn tell(&self, facts: Vec<Fact>, position: Option<Position>, again: bool) -> Result<Vec<u64>, NotStored> {
         self.send(Told { facts, position, again, ..Told::default() }).await
     }
@@ -169,7 +193,7 @@ struct Writer {
     /// When the last checkpoint was made, and of which number.
     checkpoint: (Time, u64),
     failing: bool,
-    /// Whether sessions changed without a new event since the last checkpoint.
+    /// Whether something changed since the last checkpoint that no event after it tells.
     unsaved: bool,
 }
 
@@ -192,6 +216,12 @@ struct Group {
     counted: Option<(Tallies, bool)>,
     /// Sessions that are to be pinned, or no longer.
     pins: Vec<(String, bool)>,
+    /// Sessions that are to be erased.
+    erase: Vec<String>,
+    /// Whether the checkpoint is to be written anew.
+    save: bool,
+    /// Whether marks of erased sessions are removed.
+    has_erased: bool,
 }
 
 /// An event that is told once more, and better.
@@ -222,7 +252,9 @@ impl Writer {
             let mut patience = PATIENCE;
             while let Some(told) = next {
                 waiting.push(self.order(told, &mut group));
-                let full = group.events.len() >= BATCH_EVENTS_MAX || group.bytes >= BATCH_BYTES_MAX;
+                // What comes after a session was erased is of another session, whatever its id.
+                let full =
+                    group.events.len() >= BATCH_EVENTS_MAX || group.bytes >= BATCH_BYTES_MAX || !group.erase.is_empty();
                 next = if full { None } else { queue.try_recv().ok() };
                 // Those who were acknowledged together come back together: one commit for all is cheaper than two.
                 while next.is_none() && !full && waiting.len() < company.min(COMPANY_MAX) && patience > 0 {
@@ -256,6 +288,15 @@ impl Writer {
             self.memory.pin(&session, pinned);
             group.pins.push((session, pinned));
         }
+        if let Some(session) = told.erase {
+            group.batch.erase(&session, self.store.next_seq() + group.events.len() as u64);
+            group.erase.push(session);
+        }
+        group.save |= told.save;
+        if let Some(session) = told.erased {
+            group.batch.erased(&session);
+            group.has_erased = true;
+        }
         if let Some((tallies, is_all)) = told.counted {
             let (counted, all) = group.counted.get_or_insert_default();
             counted.merge(tallies);
@@ -282,7 +323,20 @@ impl Writer {
 
     fn commit(&mut self, group: Group, waiting: Vec<Waiting>) {
         let Group {
-            batch, events, contexts, corrected, volatile, told, notes, counted, sessions_changed, pins, ..
+            batch,
+            events,
+            contexts,
+            corrected,
+            volatile,
+            told,
+            notes,
+            counted,
+            sessions_changed,
+            pins,
+            erase,
+            save,
+            has_erased,
+            ..
         } = group;
         let written = self.store.write(&batch, clock::now().ms());
         match written {
@@ -300,6 +354,12 @@ impl Writer {
                     self.hub.pinned(&pins, changed);
                 }
                 self.hub.unkept(volatile);
+                // Before anybody is told that it is done.
+                self.hub.erased(&erase);
+                if save {
+                    self.unsaved = true;
+                    self.save_checkpoint(clock::now());
+                }
                 for (done, (numbers, _)) in waiting.into_iter().zip(told).filter_map(|(done, told)| Some((done?, told)))
                 {
                     // Whoever asked may be gone; the events are stored all the same.
@@ -307,6 +367,10 @@ impl Writer {
                 }
                 // Nobody waits for this.
                 self.count(&events, &contexts, &corrected);
+                self.forget(&erase);
+                if has_erased {
+                    self.empty_log();
+                }
             }
             Err(error) => self.not_stored(&error, events, volatile, waiting, &told),
         }
@@ -320,6 +384,33 @@ impl Writer {
             }
             self.save_checkpoint(clock::now());
         }
+    }
+
+    /// Leaves nothing of sessions that are to be erased in memory, and nothing in a file that is still written.
+    fn forget(&mut self, sessions: &[String]) {
+        if sessions.is_empty() {
+            return;
+        }
+        for session in sessions {
+            self.sums.pending().forget(session);
+        }
+        self.unsaved = true;
+        if let Err(error) = self.store.begin_file() {
+            error!("beginning a file without an erased session: {error}");
+        }
+        self.save_checkpoint(clock::now());
+    }
+
+    /// What was said of an erased session is not to be found in the log.
+    fn empty_log(&self) {
+        for _ in 0..LOG_TRIES {
+            match self.store.empty_log() {
+                Ok(true) => return,
+                Ok(false) => std::thread::sleep(PATIENCE_STEP),
+                Err(error) => return debug!("the log of the newest day: {error}"),
+            }
+        }
+        debug!("the log of the newest day is emptied later");
     }
 
     /// Counts what was committed.

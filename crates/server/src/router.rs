@@ -48,6 +48,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/sessions/{id}/transcript", get(transcript::answer))
         .route("/api/v1/sessions/{id}/pin", put(sessions::pin))
         .route("/api/v1/sessions/{id}/pin", delete(sessions::unpin))
+        .route("/api/v1/sessions/{id}", delete(sessions::erase))
         .route("/api/v1/state", get(sessions::state))
         .route("/api/v1/stats", get(stats::answer))
         .route("/api/v1/files/diff", get(diff::answer))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::erase;
 use crate::pinned;
 
 /// Everything that is committed together, or not at all.
@@ -21,6 +22,17 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Has a session erased, as far as its events are below this number.
+    pub fn erase(&mut self, session: &str, below: u64) {
+        self.positions.push((erase::mark(session), Some(below.to_le_bytes().to_vec())));
+    }
+
+    /// Nothing is left of an erased session but this.
+    pub fn erased(&mut self, session: &str) {
+        self.positions.push((erase::mark(session), None));
+        self.pin(session, false);
+    }
+
     /// Pins a session, or no longer.
     pub fn pin(&mut self, session: &str, pinned: bool) {
         self.positions.push((pinned::mark(session), pinned.then(Vec::new)));

@@ -67,6 +67,8 @@ impl Catalog {
 
     /// Puts less precise sums in the place of some that are old.
     pub(crate) fn fold_sums(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        let sums = Arc::clone(&self.sums);
+        let Some(_resting) = sums.try_rest() else { return Ok(()) };
         let mut connection = self.take_connection()?;
         let folded = sums::fold(&mut connection, now_ms);
         folded.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
@@ -76,13 +78,14 @@ impl Catalog {
 
     /// Puts a state in place of the one before, and with it what was counted up to its number.
     pub(crate) fn save(&mut self, epoch: &str, seq: u64, state: &[u8]) -> Result<(), StoreError> {
+        let sums = Arc::clone(&self.sums);
+        let Some(_resting) = sums.try_rest() else { return Err(self.resting()) };
         let packed = pack(state).map_err(|source| StoreError::Io {
             action: "compressing a checkpoint for",
             path: self.path.clone(),
             source,
         })?;
         let mut connection = self.take_connection()?;
-        let sums = Arc::clone(&self.sums);
         // Held until it is over: whoever asks sees what was counted here or there, and never in both.
         let mut pending = sums.pending();
         let mut save = || {
@@ -128,6 +131,8 @@ impl Catalog {
 
     /// Keeps and forgets notes, all or none.
     pub(crate) fn keep_notes(&mut self, notes: &[Note]) -> Result<(), StoreError> {
+        let sums = Arc::clone(&self.sums);
+        let Some(_resting) = sums.try_rest() else { return Err(self.resting()) };
         let mut connection = self.take_connection()?;
         let kept = (|| {
             let transaction = connection.transaction()?;
@@ -160,6 +165,11 @@ impl Catalog {
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()
         };
         read().unwrap_or_default()
+    }
+
+    fn resting(&self) -> StoreError {
+        let source = std::io::Error::new(std::io::ErrorKind::WouldBlock, "it is written anew at the moment");
+        StoreError::Io { action: "writing", path: self.path.clone(), source }
     }
 
     fn take_connection(&mut self) -> Result<Connection, StoreError> {

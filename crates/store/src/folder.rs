@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use rusqlite::Connection;
 use tracing::error;
@@ -29,6 +29,10 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Days that a four-digit year can name, counted from 1970-01-01.
 const DAYS: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
+
+/// Files that one day can have. It has one, and another for each time that a session of it was erased while it was the
+/// newest. A file's place in the order is its day times this, and which of its day's it is.
+pub(crate) const FILES_A_DAY: i64 = 1_000;
 
 /// What the writer and all readers share.
 pub(crate) struct Folder {
@@ -62,7 +66,7 @@ const PINNED: i64 = i64::MIN;
 
 /// One day's file, or what is pinned of days that are gone.
 pub(crate) struct DayFile {
-    /// Days since 1970-01-01.
+    /// Its place in the order of files: days since 1970-01-01, times [`FILES_A_DAY`], and which file of that day.
     pub(crate) day: i64,
     pub(crate) path: PathBuf,
     key: OnceLock<Option<FileKey>>,
@@ -70,6 +74,8 @@ pub(crate) struct DayFile {
     pub(crate) index: IndexFile,
     /// How many times events of it were rewritten since the start.
     rewritten: AtomicU64,
+    /// Written while another file takes its place: readers wait for that, and it for them.
+    in_place: RwLock<()>,
 }
 
 impl DayFile {
@@ -90,7 +96,15 @@ impl DayFile {
 
     fn at(path: PathBuf, day: i64) -> DayFile {
         let index = IndexFile::beside(&path);
-        DayFile { day, path, key: OnceLock::new(), seq_first: OnceLock::new(), index, rewritten: AtomicU64::new(0) }
+        DayFile {
+            day,
+            path,
+            key: OnceLock::new(),
+            seq_first: OnceLock::new(),
+            index,
+            rewritten: AtomicU64::new(0),
+            in_place: RwLock::new(()),
+        }
     }
 
     /// The file's key, unwrapped once; `None` when it is not encrypted.
@@ -103,6 +117,11 @@ impl DayFile {
 
     pub(crate) fn knows_seq_first(&self, seq: u64) {
         let _ = self.seq_first.set(seq);
+    }
+
+    /// Held while another file takes its place.
+    pub(crate) fn replacing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.in_place.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn times_rewritten(&self) -> u64 {
@@ -260,6 +279,7 @@ impl Folder {
         file: &DayFile,
         read: impl FnOnce(&Opened) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let in_place = file.in_place.read().unwrap_or_else(PoisonError::into_inner);
         let outcome = match self.take_idle(file.day) {
             Some(opened) => Ok(opened),
             None => self.open(file),
@@ -272,6 +292,7 @@ impl Folder {
             }
             outcome
         });
+        drop(in_place);
         match outcome {
             Err(error) if error.is_damage() && self.is_owned && self.is_older(file) => {
                 error!("reading {}: {error}", file.path.display());
@@ -339,6 +360,12 @@ impl Folder {
             drop(dropped);
         }
         Some(found)
+    }
+
+    /// Closes the connections to one file that nobody uses.
+    pub(crate) fn close_idle_of(&self, file: &DayFile) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).retain(|(day, _)| *day != file.day);
+        self.idle_indexes.lock().unwrap_or_else(PoisonError::into_inner).retain(|((day, _), _)| *day != file.day);
     }
 
     /// Closes the connections that nobody uses.
@@ -416,13 +443,14 @@ pub(crate) fn day_in(name: &str) -> Option<i64> {
     rest.split_once('.').and_then(|(day, _)| parse_date(day))
 }
 
-/// The UTC day of a moment, in days since 1970-01-01.
+/// The place of the first file of a moment's UTC day.
 pub(crate) fn day_of(now_ms: i64) -> i64 {
-    now_ms.div_euclid(DAY_MS).clamp(*DAYS.start(), *DAYS.end())
+    now_ms.div_euclid(DAY_MS).clamp(*DAYS.start(), *DAYS.end()) * FILES_A_DAY
 }
 
-/// `2026-11-20` for a day. After Howard Hinnant's `civil_from_days`.
-fn date(day: i64) -> String {
+/// `2026-11-20` for the first file of a day, `2026-11-20-2` for its second. After Howard Hinnant's `civil_from_days`.
+fn date(place: i64) -> String {
+    let (day, number) = (place.div_euclid(FILES_A_DAY), place.rem_euclid(FILES_A_DAY) + 1);
     let shifted = day + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
@@ -432,21 +460,23 @@ fn date(day: i64) -> String {
     let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day_of_month:02}")
+    let number = if number > 1 { format!("-{number}") } else { String::new() };
+    format!("{year:04}-{month:02}-{day_of_month:02}{number}")
 }
 
-/// The day of `2026-11-20`; `None` for anything that [`date`] would not write.
+/// The place of `2026-11-20`; `None` for anything that [`date`] would not write.
 fn parse_date(text: &str) -> Option<i64> {
     let mut parts = text.split('-');
     let mut number = || parts.next().and_then(|part| part.parse::<i64>().ok());
-    let (year, month, day_of_month) = (number()?, number()?, number()?);
+    let (year, month, day_of_month, file) = (number()?, number()?, number()?, number().unwrap_or(1));
     let year_from_march = if month <= 2 { year - 1 } else { year };
     let era = year_from_march.div_euclid(400);
     let year_of_era = year_from_march.rem_euclid(400);
     let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day_of_month - 1;
     let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
     let day = era * 146_097 + of_era - 719_468;
-    (DAYS.contains(&day) && date(day) == text).then_some(day)
+    let place = day.checked_mul(FILES_A_DAY)?.checked_add(file - 1)?;
+    (DAYS.contains(&day) && date(place) == text).then_some(place)
 }
 
 #[cfg(test)]
@@ -459,7 +489,13 @@ mod tests {
         assert_eq!(date(day_of(1_795_185_067_950)), "2026-11-20");
         assert_eq!(date(day_of(-1)), "1969-12-31");
         for day in (*DAYS.start()..*DAYS.end()).step_by(97) {
-            assert_eq!(parse_date(&date(day)), Some(day), "{}", date(day));
+            for place in [day * FILES_A_DAY, day * FILES_A_DAY + 1, day * FILES_A_DAY + 999] {
+                assert_eq!(parse_date(&date(place)), Some(place), "{}", date(place));
+            }
+        }
+        assert_eq!(date(day_of(1_795_185_067_950) + 1), "2026-11-20-2");
+        for text in ["2026-11-20-1", "2026-11-20-0", "2026-11-20-1001", "2026-11-20-2-3", "99999999999999999-01-01"] {
+            assert_eq!(parse_date(text), None, "{text}");
         }
         assert_eq!(parse_date("2026-13-01"), None);
         assert_eq!(parse_date("2026-02-30"), None);

@@ -167,6 +167,11 @@ impl IndexFile {
         Ok(self.key.get().and_then(Option::as_ref))
     }
 
+    /// Unlinks it: some of its events are to be gone. It is built anew.
+    pub(crate) fn erase(&self) {
+        self.remove();
+    }
+
     /// Unlinks it; its key stays, for the one that is built in its place.
     fn remove(&self) {
         self.is_known.store(false, Ordering::Release);

@@ -14,6 +14,7 @@
 //! * `index.rs`: the full-text index beside each day; its own thread writes it
 //! * `retention.rs`: what leaves the store: days that are too old or too much, and damaged ones
 //! * `pinned.rs`: what of them is copied before, to stay
+//! * `erase.rs`: sessions that are to be gone from every file
 //! * [`inspect`], [`backup`]: what a store holds, whether it is whole, copies of it; also while another process writes
 //! * `catalog.rs`: the checkpoint of the live state, and notes; a cache. [`sums`]: what is counted by the minute, in it
 //!
@@ -22,6 +23,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `events-2026-11-20.db` (`-wal`, `-shm`) | the events committed on that day, a contiguous range of numbers |
+//! | `events-2026-11-20-2.db` | more of that day: what came after a session of it was erased |
 //! | `events-2026-11-20.key` | its random key, wrapped by the user's; absent when the store is not encrypted |
 //! | `index-2026-11-20.db`, `index-2026-11-20.key` | that day's full-text index; may be deleted while nothing runs |
 //! | `pinned.db`, `pinned.key` | the events of pinned sessions whose days are gone |
@@ -33,6 +35,7 @@ pub mod backup;
 mod batch;
 mod catalog;
 mod codec;
+mod erase;
 mod error;
 mod folder;
 mod heads;
@@ -50,6 +53,7 @@ mod writer;
 
 pub use batch::{Batch, Record};
 pub use catalog::Note;
+pub use erase::{Eraser, Erasing};
 pub use error::StoreError;
 pub use index::{Needle, Tell, Words};
 pub use key::Key;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::erase;
 use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder, Opened};
 use crate::heads::{self, Filter};
@@ -79,13 +80,18 @@ impl Reader {
             return Ok(Found::Gone { reason: "its day has been removed from the store".to_owned() });
         };
         let gone = "its day has been removed from the store, or was damaged and is set aside";
-        let event = match self.folder.read(&file, |opened| payload(opened, &file, Payload::Body, seq)) {
+        let event = self.folder.read(&file, |opened| match payload(opened, &file, Payload::Body, seq)? {
+            Some(json) => Ok(Ok(json)),
+            None => erase::is_tombstone(&opened.connection, seq).map(Err).map_err(file.sql("reading")),
+        });
+        let event = match event {
             Err(StoreError::Removed { .. }) => return Ok(Found::Gone { reason: gone.to_owned() }),
             event => event?,
         };
         Ok(match event {
-            Some(json) => Found::Event(json),
-            None => Found::Gone { reason: "it has been deleted, or its day has been removed".to_owned() },
+            Ok(json) => Found::Event(json),
+            Err(true) => Found::Gone { reason: "its session has been deleted".to_owned() },
+            Err(false) => Found::Gone { reason: "it has been deleted, or its day has been removed".to_owned() },
         })
     }
 

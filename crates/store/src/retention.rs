@@ -76,7 +76,7 @@ impl Keeper {
         let mut all: u64 = sizes.values().sum();
         for file in self.folder.files_but_newest() {
             let is_old = match (today, self.keep.days) {
-                (Some(today), Some(days)) => file.day < today - i64::from(days),
+                (Some(today), Some(days)) => file.day < today - i64::from(days) * folder::FILES_A_DAY,
                 _ => false,
             };
             let is_much = self.keep.bytes.is_some_and(|most| all > most);

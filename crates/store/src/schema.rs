@@ -39,7 +39,7 @@ pub(crate) const PAGE_BYTES: u64 = 4_096;
 const WAL_PAGES: u32 = 1_000;
 
 /// How long to wait for a lock; only another process that opens the file holds one, and briefly.
-const BUSY: Duration = Duration::from_secs(2);
+pub(crate) const BUSY: Duration = Duration::from_secs(2);
 
 /// What every file of a folder carries, so that the newest alone is enough to go on.
 pub(crate) struct Meta {
@@ -110,13 +110,18 @@ pub(crate) fn is_initialised(connection: &Connection) -> rusqlite::Result<bool> 
 
 /// Makes the tables, in one transaction.
 pub(crate) fn initialise(connection: &mut Connection, meta: &Meta) -> rusqlite::Result<()> {
+    initialise_with(connection, meta, codec::DICTIONARY)
+}
+
+/// The same with the dictionary of another file, whose payloads it is to have.
+pub(crate) fn initialise_with(connection: &mut Connection, meta: &Meta, dictionary: &[u8]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
     let mut put = transaction.prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)")?;
     put.execute(params!["epoch", meta.epoch])?;
     put.execute(params!["seq_first", meta.seq_first as i64])?;
     put.execute(params!["seq_next", meta.seq_next as i64])?;
-    put.execute(params!["dictionary", codec::DICTIONARY])?;
+    put.execute(params!["dictionary", dictionary])?;
     for (door, position) in &meta.positions {
         put.execute(params![position_key(door), position])?;
     }

@@ -12,7 +12,7 @@ mod tables;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::Connection;
 
@@ -99,6 +99,19 @@ impl Sum {
     }
 }
 
+/// By what sums are grouped that tell which session is of which project, so that a project's name goes with its last
+/// session: the name is the session's, [`BETWEEN`], and the project's.
+pub const PAIRS: u8 = 255;
+
+/// Between the two names of a pair.
+pub const BETWEEN: char = '\n';
+
+/// In which groups the names of sessions and of projects are.
+pub const SESSIONS: u8 = 6;
+
+/// See [`SESSIONS`].
+pub const PROJECTS: u8 = 5;
+
 /// Where a sum belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Cell {
@@ -148,6 +161,17 @@ impl Tallies {
         self.names.get(cell.name as usize).map_or(OTHER, |name| name)
     }
 
+    /// Forgets what is under a session's name, and how it is paired.
+    pub fn forget(&mut self, session: &str) {
+        let names = &self.names;
+        self.sums.retain(|cell, _| {
+            let name = names.get(cell.name as usize).map_or("", |name| name);
+            let is_pair =
+                cell.group == PAIRS && name.strip_prefix(session).is_some_and(|rest| rest.starts_with(BETWEEN));
+            !is_pair && (cell.group != SESSIONS || name != session)
+        });
+    }
+
     /// Adds what was counted elsewhere.
     pub fn merge(&mut self, other: Tallies) {
         for (cell, sum) in &other.sums {
@@ -174,12 +198,14 @@ pub struct Sums {
     /// For asking; opened when it is first needed.
     reader: Mutex<Option<Connection>>,
     complete: AtomicBool,
+    /// Held by whoever writes the catalog.
+    resting: Mutex<()>,
 }
 
 impl Sums {
     pub(crate) fn new(path: PathBuf, user: Option<Key>) -> Sums {
         let (pending, reader) = (Mutex::default(), Mutex::default());
-        Sums { path, user, pending, reader, complete: AtomicBool::new(false) }
+        Sums { path, user, pending, reader, complete: AtomicBool::new(false), resting: Mutex::new(()) }
     }
 
     /// Counts. Held shortly: it is waited for by whoever asks.
@@ -195,6 +221,20 @@ impl Sums {
     /// Everything stored has been counted; kept with the next checkpoint.
     pub fn completed(&self) {
         self.complete.store(true, Ordering::Release);
+    }
+
+    /// The catalog, for whoever writes it for long; others do without it meanwhile.
+    pub(crate) fn rest(&self) -> MutexGuard<'_, ()> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, unless somebody has it.
+    pub(crate) fn try_rest(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.resting.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// The file was replaced: connections to the old one are of no use, and what was counted is lost.

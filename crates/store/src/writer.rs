@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -13,6 +14,7 @@ use tracing::warn;
 use crate::batch::Batch;
 use crate::catalog::{Catalog, Note};
 use crate::codec::Packer;
+use crate::erase::Eraser;
 use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder, Opened};
 use crate::heads::{Block, HeadWriter, Names};
@@ -260,6 +262,32 @@ impl Store {
         self.file.day
     }
 
+    /// Goes on in a new file, although the day is not over, so that the one before can be written anew without a session.
+    pub fn begin_file(&mut self) -> Result<(), StoreError> {
+        let is_last = self.file.day.rem_euclid(folder::FILES_A_DAY) == folder::FILES_A_DAY - 1;
+        if is_last || self.folder.seq_first_of(&self.file)? == self.seq_next {
+            return Ok(());
+        }
+        self.roll_over(self.file.day + 1)
+    }
+
+    /// Erases sessions, when it is asked to.
+    pub fn eraser(&self) -> Eraser {
+        Eraser::new(self.dir.clone(), Arc::clone(&self.folder), self.sums())
+    }
+
+    /// Removes from the newest file's log what is not in the file any more; false when a reader was in the way.
+    pub fn empty_log(&self) -> Result<bool, StoreError> {
+        let emptied = || {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let busy = self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+            self.connection.busy_timeout(schema::BUSY)?;
+            Ok(matches!(busy, Ok(0)))
+        };
+        emptied().map_err(self.file.sql("emptying the log of"))
+    }
+
     /// The live state last kept, if it is there, whole, and of this folder's events.
     pub fn load_checkpoint(&mut self) -> Option<(u64, Vec<u8>)> {
         self.catalog.load(&self.epoch).filter(|(seq, _)| *seq < self.seq_next)
@@ -407,6 +435,8 @@ pub(crate) fn open_day(file: &DayFile, key: Option<&Key>, options: &Options) -> 
         _ => {}
     }
     let connection = schema::open_writer(&file.path, file.key(key)?, options.page_cache_kib)?;
+    // What is erased from it (a mark, of sessions that are gone) is not to be found in its unused parts.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(())).map_err(file.sql("opening"))?;
     if options.file_bytes_max > 0 {
         let limit = format!("PRAGMA max_page_count = {}", (options.file_bytes_max / schema::PAGE_BYTES).max(1));
         connection.query_row(&limit, [], |_| Ok(())).map_err(file.sql("opening"))?;

@@ -7,6 +7,7 @@ mod copies;
 mod crash;
 mod days;
 mod encryption;
+mod erase;
 mod full_disk;
 mod keys;
 mod pages;

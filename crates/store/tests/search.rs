@@ -15,6 +15,9 @@ fn tell(json: &[u8], tell: &mut dyn FnMut(&str)) {
     text.split(|letter: char| !letter.is_alphanumeric()).filter(|token| !token.is_empty()).for_each(tell);
 }
 
+/// Which tokens events have.
+pub(crate) const WORDS: Words = Words { version: 1, tell };
+
 fn options(version: u32) -> Options {
     Options { words: Some(Words { version, tell }), ..Options::default() }
 }
@@ -43,7 +46,7 @@ fn write(store: &mut Store, count: u64, day: i64) {
     }
 }
 
-fn eventually_indexed(reader: &Reader) {
+pub(crate) fn eventually_indexed(reader: &Reader) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while reader.unindexed() >= 16 {
         assert!(Instant::now() < deadline, "{} events are not indexed", reader.unindexed());

@@ -48,6 +48,7 @@ pub(crate) fn run(options: &StoreArgs) -> Result<(), Failure> {
         StoreCommand::Import { file } => transfer::import(&place, file),
         StoreCommand::Pin { session } => sessions::pin(&place, session, true),
         StoreCommand::Unpin { session } => sessions::pin(&place, session, false),
+        StoreCommand::Delete { session, yes } => sessions::delete(&place, session, *yes),
         StoreCommand::Key(KeyCommand::Export) => export_key(&place),
         StoreCommand::Key(KeyCommand::Rotate) => rotate(&place),
     }

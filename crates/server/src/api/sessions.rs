@@ -1,6 +1,7 @@
 //! Answers `GET /api/v1/sessions` and `GET /api/v1/state`: what runs now, and as of which event. Pins sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
@@ -50,6 +51,31 @@ async fn set_pinned(
     let session = known(app, asked).await?;
     app.recorder.pin(session.clone(), pinned).await.map_err(Problem::store)?;
     Ok(super::json(json!({ "session_id": session, "pinned": pinned }).to_string()))
+}
+
+/// How long an answer waits for the end of an erasing: a session is seldom of more than a few days.
+const ERASE_MAX: Duration = Duration::from_secs(10);
+
+/// `DELETE /api/v1/sessions/SESSION`: erases it. 200 when nothing is left of it, 202 while that is still going on.
+pub(crate) async fn erase(
+    State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
+    asked: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    granted.may_act("deleting sessions")?;
+    let session = known(&app, asked).await?;
+    app.erasing.begin(&session);
+    if let Err(error) = app.recorder.erase(session.clone()).await {
+        app.erasing.give_up(&session);
+        return Err(Problem::store(error));
+    }
+    app.erasing.wake();
+    let deleted = app.erasing.finished(&session, ERASE_MAX).await;
+    let mut response = super::json(json!({ "session_id": session, "deleted": deleted }).to_string());
+    if !deleted {
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
+    Ok(response)
 }
 
 /// The session asked for, if anything is stored of it.

@@ -4,7 +4,7 @@ use event::event::Fact;
 use event::session::growth::{Change, Growth};
 use event::session::usage::{self, MAIN, SIDE};
 use event::vocabulary::Kind;
-use store::sums::{Sum, Tallies};
+use store::sums::{self, Sum, Tallies};
 
 /// By what the sums over time are grouped. The numbers are those in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub(crate) enum Group {
     Namespace = 2,
     Tool = 3,
     Agent = 4,
-    Project = 5,
-    Session = 6,
+    Project = sums::PROJECTS as isize,
+    Session = sums::SESSIONS as isize,
     Model = 7,
 }
 
@@ -52,6 +52,9 @@ pub(crate) fn count(tallies: &mut Tallies, part: i64, fact: &Fact, context: &Con
 /// Counts a fact alone; `sign` is 1, or -1 to take it back.
 pub(crate) fn count_event(tallies: &mut Tallies, part: i64, fact: &Fact, context: &Context, sign: i64) {
     let time_ms = fact.time.ms();
+    if let (Some(session), Some(project), 1) = (&fact.session_id, &context.project, sign) {
+        tallies.of(sums::PAIRS, &format!("{session}{}{project}", sums::BETWEEN), part, 0).events += 1;
+    }
     let mut of = |group: Group, name: &str, add: &dyn Fn(&mut Sum)| {
         add(tallies.of(group as u8, name, part, time_ms));
     };

@@ -174,6 +174,12 @@ pub(crate) fn restore(store: &mut Store) -> (State, u64) {
     let sums = store.sums();
     state.pinned = store.pinned();
     replay(&mut state, &store.reader(), last, is_counted.then_some(&*sums));
+    for (session, below) in store.eraser().waiting().unwrap_or_default() {
+        if state.sessions.get(&session).is_some_and(|known| known.last_seq < below) {
+            state.sessions.remove(&session);
+        }
+        sums.pending().forget(&session);
+    }
     let State { sessions, pinned, .. } = &mut state;
     for (id, session) in sessions {
         if session.pinned != pinned.contains(id) {

@@ -70,6 +70,17 @@ impl Sums {
         Ok(binned)
     }
 
+    /// A connection that may write, for erasing.
+    pub(crate) fn open_writer(&self) -> Result<Connection, StoreError> {
+        let key = vault::load(&self.path, self.user.as_ref())?;
+        schema::open_writer(&self.path, key.as_ref(), CACHE_KIB)
+    }
+
+    /// Removes a session's name and sums, and those of projects that no other session is of.
+    pub(crate) fn forget(&self, connection: &mut Connection, session: &str) -> rusqlite::Result<()> {
+        super::tables::forget(connection, session)
+    }
+
     fn open(&self) -> Result<Connection, StoreError> {
         let key = vault::load(&self.path, self.user.as_ref())?;
         schema::open_reader(&self.path, key.as_ref(), CACHE_KIB)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::{Cell, Sum, Tallies};
+use super::{BETWEEN, Cell, PAIRS, PROJECTS, SESSIONS, Sum, Tallies};
 
 /// Grows whenever something is counted in another way: then all is counted again that can be.
 const VERSION: i64 = 1;
@@ -162,6 +162,38 @@ fn fold_hour(connection: &Connection, hour: i64) -> rusqlite::Result<()> {
         put(connection, (group, HOUR, hour, name, part), &sum)?;
     }
     Ok(())
+}
+
+/// Removes a session's name and sums, and those of projects that no other session is of.
+pub(super) fn forget(connection: &mut Connection, session: &str) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    let names = |sql: &str| -> rusqlite::Result<Vec<(i64, String)>> {
+        let mut statement = transaction.prepare(sql)?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let paired =
+        format!("SELECT DISTINCT id, sum_names.name FROM sum_names JOIN sums ON sums.name = id WHERE grp = {PAIRS}");
+    let (own, others): (Vec<_>, Vec<_>) = names(&paired)?
+        .into_iter()
+        .partition(|(_, pair)| pair.strip_prefix(session).is_some_and(|rest| rest.starts_with(BETWEEN)));
+    let project = |pair: &str| pair.rsplit_once(BETWEEN).map(|(_, project)| project.to_owned());
+    let mut gone: Vec<(u8, String)> = own.iter().map(|(_, pair)| (PAIRS, pair.clone())).collect();
+    gone.push((SESSIONS, session.to_owned()));
+    let left: Vec<_> = others.iter().filter_map(|(_, pair)| project(pair)).collect();
+    gone.extend(
+        own.iter()
+            .filter_map(|(_, pair)| project(pair))
+            .filter(|name| !left.contains(name))
+            .map(|name| (PROJECTS, name)),
+    );
+    for (group, name) in gone {
+        transaction.execute(
+            "DELETE FROM sums WHERE grp = ?1 AND name = (SELECT id FROM sum_names WHERE name = ?2)",
+            params![group, super::cut(&name)],
+        )?;
+    }
+    transaction.execute("DELETE FROM sum_names WHERE id NOT IN (SELECT DISTINCT name FROM sums)", [])?;
+    transaction.commit()
 }
 
 /// Before this minute there are hours alone.

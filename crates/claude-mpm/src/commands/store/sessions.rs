@@ -36,6 +36,67 @@ pub(super) fn pin(place: &Place, session: &str, pinned: bool) -> Result<(), Fail
     Ok(())
 }
 
+/// Deletes a session, for ever.
+pub(super) fn delete(place: &Place, session: &str, yes: bool) -> Result<(), Failure> {
+    const FAILED: &str = "The session was not deleted";
+    place.must_exist(FAILED)?;
+    if !yes && !agreed(session) {
+        return Err(Failure::new(FAILED, "it was not agreed to", "Say yes, or give --yes where nobody can be asked"));
+    }
+    let left = match open(place, FAILED, session)? {
+        Some(store) => erase(store, session).map(|()| false).map_err(|error| failed(FAILED, &error))?,
+        None => {
+            let path = format!("/api/v1/sessions/{}", encoded(session));
+            ask(place, FAILED, Method::DELETE, &path)?["deleted"] == false
+        }
+    };
+    if left {
+        report::line(format_args!(
+            "Session {session} is being deleted; the monitor goes on with it in the background."
+        ));
+    } else {
+        report::line(format_args!("Session {session} is deleted. Backups and exports made before still have it."));
+    }
+    Ok(())
+}
+
+fn agreed(session: &str) -> bool {
+    report::aside(&format!("Delete every event of session {session}, for ever? [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// What a monitor does in the background, at once.
+fn erase(mut store: Store, session: &str) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    batch.erase(session, store.next_seq());
+    store.write(&batch, now_ms())?;
+    store.begin_file()?;
+    if let Some((seq, state)) = store.load_checkpoint() {
+        store.begin_sums(false)?;
+        store.save_checkpoint(seq, &without(&state, session))?;
+    }
+    let eraser = store.eraser();
+    for (session, below) in eraser.waiting()? {
+        eraser.erase(&session, below, &|| false)?;
+        let mut batch = Batch::default();
+        batch.erased(&session);
+        store.write(&batch, now_ms())?;
+    }
+    store.empty_log()?;
+    store.close()
+}
+
+/// The live state without a session.
+fn without(state: &[u8], session: &str) -> Vec<u8> {
+    let mut state: Value = serde_json::from_slice(state).unwrap_or_default();
+    if let Some(sessions) = state["sessions"].as_array_mut() {
+        sessions.retain(|known| known["session_id"] != session);
+    }
+    state.to_string().into_bytes()
+}
+
 /// The store, with this session in it; `None` while a monitor has it.
 fn open(place: &Place, what: &str, session: &str) -> Result<Option<Store>, Failure> {
     place.must_exist(what)?;
