@@ -17,6 +17,7 @@ mod contract;
 mod disk;
 mod documents;
 mod doors;
+mod erase;
 mod kill;
 mod launch;
 mod launcher;

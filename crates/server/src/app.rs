@@ -159,6 +159,16 @@ impl App {
         self.tell(Kind::SystemStopped, data, &format!("Monitor on port {} stopped", self.port)).await;
     }
 
+    /// Tells whoever looks now that a session is gone. Not kept: nothing is to say that it was there.
+    pub(crate) fn show_deleted(&self, session: &str) {
+        let now = clock::now();
+        let data = json!({ "session_id": session });
+        let mut fact = Fact::new(Kind::SessionDeleted, now, Source::Server, data);
+        fact.session_id = Some(session.to_owned());
+        fact.summary = "Deleted".to_owned();
+        self.hub.unkept(vec![Arc::new(Published::new(Event { seq: None, recorded_at: now, fact }))]);
+    }
+
     /// Shows something that is not kept to whoever looks now.
     pub(crate) fn show(&self, kind: Kind, data: serde_json::Value, summary: &str) {
         let now = clock::now();

@@ -9,7 +9,7 @@
 //! * [`Store`] (`writer.rs`): open, write a [`Batch`] in one transaction, roll over to the next day
 //! * [`Reader`] (`reader.rs`, `page.rs`): one event, its withheld bodies, a page of history
 //! * [`key`]: the user's key; `vault.rs`: the key of each file, wrapped by the user's
-//! * `folder.rs`: the day files, their names and number ranges, the lock; `schema.rs`: what is in one
+//! * `folder.rs`: the day files, their number ranges, the lock; `day.rs`: their names and order; `schema.rs`: what is in one
 //! * `heads.rs`: what a filter can ask for of an event, and the blocks that let it skip; `codec.rs`: payloads on disk
 //! * `index.rs`: the full-text index beside each day; its own thread writes it
 //! * `retention.rs`: what leaves the store: days that are too old or too much, and damaged ones
@@ -35,6 +35,7 @@ pub mod backup;
 mod batch;
 mod catalog;
 mod codec;
+mod day;
 mod erase;
 mod error;
 mod folder;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use crate::day;
 use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder};
 use crate::key;
@@ -71,12 +72,12 @@ impl Keeper {
                 return gone;
             }
         };
-        let today = self.believes(now_ms).then(|| folder::day_of(now_ms));
+        let today = self.believes(now_ms).then(|| day::day_of(now_ms));
         let mut sizes = sizes(&self.dir);
         let mut all: u64 = sizes.values().sum();
         for file in self.folder.files_but_newest() {
             let is_old = match (today, self.keep.days) {
-                (Some(today), Some(days)) => file.day < today - i64::from(days) * folder::FILES_A_DAY,
+                (Some(today), Some(days)) => file.day < today - i64::from(days) * day::FILES_A_DAY,
                 _ => false,
             };
             let is_much = self.keep.bytes.is_some_and(|most| all > most);
@@ -185,7 +186,7 @@ fn sizes(dir: &Path) -> BTreeMap<Option<i64>, u64> {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_file() {
-            *sizes.entry(folder::day_in(&entry.file_name().to_string_lossy())).or_default() += metadata.len();
+            *sizes.entry(day::day_in(&entry.file_name().to_string_lossy())).or_default() += metadata.len();
         }
     }
     sizes

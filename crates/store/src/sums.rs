@@ -161,17 +161,6 @@ impl Tallies {
         self.names.get(cell.name as usize).map_or(OTHER, |name| name)
     }
 
-    /// Forgets what is under a session's name, and how it is paired.
-    pub fn forget(&mut self, session: &str) {
-        let names = &self.names;
-        self.sums.retain(|cell, _| {
-            let name = names.get(cell.name as usize).map_or("", |name| name);
-            let is_pair =
-                cell.group == PAIRS && name.strip_prefix(session).is_some_and(|rest| rest.starts_with(BETWEEN));
-            !is_pair && (cell.group != SESSIONS || name != session)
-        });
-    }
-
     /// Adds what was counted elsewhere.
     pub fn merge(&mut self, other: Tallies) {
         for (cell, sum) in &other.sums {

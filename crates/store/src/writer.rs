@@ -14,6 +14,7 @@ use tracing::warn;
 use crate::batch::Batch;
 use crate::catalog::{Catalog, Note};
 use crate::codec::Packer;
+use crate::day;
 use crate::erase::Eraser;
 use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder, Opened};
@@ -88,7 +89,7 @@ impl Store {
         let lock = folder::lock(dir)?;
         let mut days = folder::days(dir)?;
         if days.is_empty() {
-            days.push(folder::day_of(now_ms));
+            days.push(day::day_of(now_ms));
         }
         let files: Vec<_> = days.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
         let file = Arc::clone(&files[files.len() - 1]);
@@ -210,8 +211,8 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        if folder::day_of(now_ms) > self.file.day {
-            self.roll_over(folder::day_of(now_ms))?;
+        if day::day_of(now_ms) > self.file.day {
+            self.roll_over(day::day_of(now_ms))?;
         }
         self.rewrite_older(batch)?;
         let seq_next = self.seq_next + batch.records.len() as u64;
@@ -264,7 +265,7 @@ impl Store {
 
     /// Goes on in a new file, although the day is not over, so that the one before can be written anew without a session.
     pub fn begin_file(&mut self) -> Result<(), StoreError> {
-        let is_last = self.file.day.rem_euclid(folder::FILES_A_DAY) == folder::FILES_A_DAY - 1;
+        let is_last = self.file.day.rem_euclid(day::FILES_A_DAY) == day::FILES_A_DAY - 1;
         if is_last || self.folder.seq_first_of(&self.file)? == self.seq_next {
             return Ok(());
         }

@@ -69,6 +69,7 @@ pub(crate) async fn erase(
         app.erasing.give_up(&session);
         return Err(Problem::store(error));
     }
+    app.show_deleted(&session);
     app.erasing.wake();
     let deleted = app.erasing.finished(&session, ERASE_MAX).await;
     let mut response = super::json(json!({ "session_id": session, "deleted": deleted }).to_string());

@@ -178,7 +178,6 @@ pub(crate) fn restore(store: &mut Store) -> (State, u64) {
         if state.sessions.get(&session).is_some_and(|known| known.last_seq < below) {
             state.sessions.remove(&session);
         }
-        sums.pending().forget(&session);
     }
     let State { sessions, pinned, .. } = &mut state;
     for (id, session) in sessions {
