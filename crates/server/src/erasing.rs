@@ -13,6 +13,10 @@ use crate::app::App;
 /// Between two tries, when a file could not be replaced, or its log was read.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// Between two tries to empty a log that is read, and how many there are: ten seconds in all.
+const LOG_AGAIN: Duration = Duration::from_millis(10);
+const LOG_TRIES: u32 = 1_000;
+
 /// What is being erased.
 #[derive(Default)]
 pub(crate) struct Erasing {
@@ -78,6 +82,20 @@ pub(crate) fn start(app: &Arc<App>, eraser: Eraser, tasks: &mut JoinSet<()>) {
     });
 }
 
+/// Empties the log of what said that the session was to be erased, between those who read it.
+async fn empty_log(app: &Arc<App>, eraser: &Arc<Eraser>) -> Result<(), StoreError> {
+    for _ in 0..LOG_TRIES {
+        let eraser = Arc::clone(eraser);
+        match tokio::task::spawn_blocking(move || eraser.empty_log()).await {
+            Ok(Ok(false)) if !app.stopped.is_cancelled() => tokio::time::sleep(LOG_AGAIN).await,
+            Ok(emptied) => return emptied.map(drop),
+            Err(_) => return Ok(()),
+        }
+    }
+    warn!("the log of the newest day is read all the time; it names a deleted session until it is begun anew");
+    Ok(())
+}
+
 /// Erases every session that waits; false when something is left to do.
 async fn all(app: &Arc<App>, eraser: &Arc<Eraser>) -> Result<bool, StoreError> {
     for (session, below) in eraser.waiting()? {
@@ -85,12 +103,13 @@ async fn all(app: &Arc<App>, eraser: &Arc<Eraser>) -> Result<bool, StoreError> {
         if app.recorder.save().await.is_err() {
             return Ok(false);
         }
-        let (eraser, stopped, id) = (Arc::clone(eraser), app.stopped.clone(), session.clone());
-        let erased = tokio::task::spawn_blocking(move || eraser.erase(&id, below, &|| stopped.is_cancelled())).await;
+        let (erasing, stopped, id) = (Arc::clone(eraser), app.stopped.clone(), session.clone());
+        let erased = tokio::task::spawn_blocking(move || erasing.erase(&id, below, &|| stopped.is_cancelled())).await;
         let Ok(erased) = erased else { return Ok(true) };
         if erased? == Erased::Stopped || app.recorder.erased(session.clone()).await.is_err() {
             return Ok(false);
         }
+        empty_log(app, eraser).await?;
         app.erasing.give_up(&session);
         app.erasing.done.notify_waiters();
     }

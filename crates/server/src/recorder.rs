@@ -19,7 +19,7 @@ use tracing::{debug, error, info};
 use crate::clock;
 use crate::hub::tally::{self, Context};
 use crate::hub::{Hub, Published};
-pub(crate) use handle::{NotStored, Position, Recorder};
+pub(crate) use handle::{NotStored, Recorder};
 use handle::{Told, Waiting};
 use memory::Memory;
 
@@ -37,9 +37,6 @@ const PATIENCE: u32 = 5;
 
 /// Between two looks: together at most a millisecond, with the system's own slack.
 const PATIENCE_STEP: Duration = Duration::from_micros(50);
-
-/// How often a log is tried to be emptied that somebody reads: a millisecond in all.
-const LOG_TRIES: u32 = 20;
 
 /// Between two checkpoints of the live state.
 const CHECKPOINT_MS: i64 = 5_000;
@@ -83,8 +80,6 @@ struct Group {
     erase: Vec<String>,
     /// Whether the checkpoint is to be written anew.
     save: bool,
-    /// Whether marks of erased sessions are removed.
-    has_erased: bool,
 }
 
 /// An event that is told once more, and better.
@@ -158,7 +153,6 @@ impl Writer {
         group.save |= told.save;
         if let Some(session) = told.erased {
             group.batch.erased(&session);
-            group.has_erased = true;
         }
         if let Some((tallies, is_all)) = told.counted {
             let (counted, all) = group.counted.get_or_insert_default();
@@ -198,7 +192,6 @@ impl Writer {
             pins,
             erase,
             save,
-            has_erased,
             ..
         } = group;
         let written = self.store.write(&batch, clock::now().ms());
@@ -231,9 +224,6 @@ impl Writer {
                 // Nobody waits for this.
                 self.count(&events, &contexts, &corrected);
                 self.forget(&erase);
-                if has_erased {
-                    self.empty_log();
-                }
             }
             Err(error) => self.not_stored(&error, events, volatile, waiting, &told),
         }
@@ -260,18 +250,6 @@ impl Writer {
             error!("beginning a file without an erased session: {error}");
         }
         self.save_checkpoint(clock::now());
-    }
-
-    /// What was said of an erased session is not to be found in the log.
-    fn empty_log(&self) {
-        for _ in 0..LOG_TRIES {
-            match self.store.empty_log() {
-                Ok(true) => return,
-                Ok(false) => std::thread::sleep(PATIENCE_STEP),
-                Err(error) => return debug!("the log of the newest day: {error}"),
-            }
-        }
-        debug!("the log of the newest day is emptied later");
     }
 
     /// Counts what was committed.

@@ -224,6 +224,19 @@ impl Eraser {
         }
     }
 
+    /// Removes from the newest file's log what is not in the file any more, the last mark of an erased session; false when
+    /// somebody was reading. Never waits with the log held.
+    pub fn empty_log(&self) -> Result<bool, StoreError> {
+        let Some(newest) = self.folder.files().pop() else { return Ok(true) };
+        let connection = schema::open_writer(&newest.path, newest.key(self.folder.user())?, 64)?;
+        let emptied = || {
+            connection.busy_timeout(Duration::ZERO)?;
+            let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            Ok(matches!(busy, Ok(0)))
+        };
+        emptied().map_err(newest.sql("emptying the log of"))
+    }
+
     /// Removes copies that a process left half-written when it died.
     pub fn remove_leftovers(&self) {
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {

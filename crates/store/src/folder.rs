@@ -292,6 +292,8 @@ impl Folder {
                 Err(StoreError::Removed { path: file.path.clone() })
             }
             Err(_) if !self.holds(file) => Err(StoreError::Removed { path: file.path.clone() }),
+            // The process that owns the folder has removed it since its files were listed.
+            Err(_) if !self.is_owned && !file.path.exists() => Err(StoreError::Removed { path: file.path.clone() }),
             outcome => outcome,
         }
     }

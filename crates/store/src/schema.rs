@@ -39,7 +39,7 @@ pub(crate) const PAGE_BYTES: u64 = 4_096;
 const WAL_PAGES: u32 = 1_000;
 
 /// How long to wait for a lock; only another process that opens the file holds one, and briefly.
-pub(crate) const BUSY: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_secs(2);
 
 /// What every file of a folder carries, so that the newest alone is enough to go on.
 pub(crate) struct Meta {

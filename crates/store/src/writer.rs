@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -275,18 +274,6 @@ impl Store {
     /// Erases sessions, when it is asked to.
     pub fn eraser(&self) -> Eraser {
         Eraser::new(self.dir.clone(), Arc::clone(&self.folder), self.sums())
-    }
-
-    /// Removes from the newest file's log what is not in the file any more; false when a reader was in the way.
-    pub fn empty_log(&self) -> Result<bool, StoreError> {
-        let emptied = || {
-            self.connection.busy_timeout(Duration::ZERO)?;
-            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-            let busy = self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-            self.connection.busy_timeout(schema::BUSY)?;
-            Ok(matches!(busy, Ok(0)))
-        };
-        emptied().map_err(self.file.sql("emptying the log of"))
     }
 
     /// The live state last kept, if it is there, whole, and of this folder's events.

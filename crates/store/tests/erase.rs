@@ -47,7 +47,7 @@ fn finish(store: &mut Store, day: i64) {
     let mut batch = Batch::default();
     batch.erased(SECRET);
     store.write(&batch, NOW_MS + day * DAY_MS).unwrap();
-    assert!(store.empty_log().unwrap());
+    while !store.eraser().empty_log().unwrap() {}
 }
 
 fn others(reader: &Reader) -> Vec<u64> {

@@ -157,3 +157,33 @@ fn agent_of(fact: &Fact) -> &str {
         (None, None) => MAIN,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use event::event::{Outcome, Source, Time};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release -p server tally -- --ignored --nocapture"]
+    fn what_counting_a_million_events_costs() {
+        let fact = |at: i64| {
+            let mut fact = Fact::new(Kind::ToolCallFinished, Time::from_ms(at / 50), Source::Hook, json!({}));
+            fact.session_id = Some(format!("0b7c1d52-9d3e-4f7a-8a55-7c0f6f2f4f1{}", at % 8));
+            fact.tool_name = Some(["Bash", "Read", "Edit"][at as usize % 3].to_owned());
+            fact.outcome = Some(Outcome::Ok);
+            fact.duration_ms = Some((at % 5_000) as u64);
+            fact
+        };
+        let facts: Vec<_> = (0..1_000_000).map(fact).collect();
+        let context = Context { project: Some("claude-mpm-monitor".to_owned()), growth: None };
+        let mut tallies = Tallies::default();
+        let started = Instant::now();
+        facts.iter().for_each(|fact| count(&mut tallies, 20_000_000, fact, &context, 1));
+        println!("counting a million events took {:?}", started.elapsed());
+        assert!(!tallies.is_empty());
+    }
+}

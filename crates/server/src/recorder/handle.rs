@@ -20,7 +20,7 @@ const QUEUE_MAX: usize = 4_096;
 pub(super) type Waiting = Option<oneshot::Sender<Result<Vec<u64>, NotStored>>>;
 
 /// A door's name, and how far it has read.
-pub(crate) type Position = (String, Option<Vec<u8>>);
+pub(super) type Position = (String, Option<Vec<u8>>);
 
 /// What one door tells at once, to be committed together.
 #[derive(Default)]

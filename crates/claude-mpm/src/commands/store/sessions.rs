@@ -84,7 +84,7 @@ fn erase(mut store: Store, session: &str) -> Result<(), StoreError> {
         batch.erased(&session);
         store.write(&batch, now_ms())?;
     }
-    store.empty_log()?;
+    eraser.empty_log()?;
     store.close()
 }
 
