@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::otlp;
 use crate::support::{Home, Monitor, eventually};
+use crate::transcripts::{Conversation, answer};
 
 /// What a name adds up to, counted event by event.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +21,7 @@ struct Counted {
     /// Input, output, read from the cache, written to it.
     tokens: [u64; 4],
     cost_micros: Option<i64>,
+    estimated_micros: i64,
     took: Vec<u64>,
 }
 
@@ -27,27 +29,122 @@ type Names = BTreeMap<String, Counted>;
 
 const GROUPS: [&str; 7] = ["model", "agent", "project", "tool", "session", "kind", "namespace"];
 
-/// What one signal says a session spent, in all, by model and by agent.
-#[derive(Clone, Default)]
-struct Spending {
-    all: ([u64; 4], Option<i64>),
-    models: BTreeMap<String, ([u64; 4], Option<i64>)>,
-    agents: BTreeMap<String, ([u64; 4], Option<i64>)>,
+/// Tokens, the cost, and how much of the cost is an estimate.
+type Spent = ([u64; 4], Option<i64>, i64);
+
+fn add(sum: &mut Spent, (tokens, cost, estimated): Spent) {
+    sum.0.iter_mut().zip(tokens).for_each(|(sum, count)| *sum += count);
+    sum.1 = cost.map(|cost| cost + sum.1.unwrap_or(0)).or(sum.1);
+    sum.2 += estimated;
 }
+
+/// What one door says a session spent, by model and agent.
+#[derive(Clone, Default)]
+struct Spending(BTreeMap<(String, String), Spent>);
 
 impl Spending {
     fn add(&mut self, model: &str, agent: &str, tokens: [u64; 4], cost: Option<i64>) {
-        let models = self.models.entry(model.to_owned()).or_default();
-        let agents = self.agents.entry(agent.to_owned()).or_default();
-        for sum in [&mut self.all, models, agents] {
-            sum.0.iter_mut().zip(tokens).for_each(|(sum, count)| *sum += count);
-            sum.1 = cost.map(|cost| cost + sum.1.unwrap_or(0)).or(sum.1);
-        }
+        add(self.0.entry((model.to_owned(), agent.to_owned())).or_default(), (tokens, cost, 0));
+    }
+
+    fn all(&self) -> Spent {
+        let mut all = Spent::default();
+        self.0.values().for_each(|spent| add(&mut all, *spent));
+        all
+    }
+
+    fn by(&self, name: impl Fn(&(String, String)) -> String) -> BTreeMap<String, Spent> {
+        let mut names = BTreeMap::new();
+        self.0.iter().for_each(|(key, spent)| add(names.entry(name(key)).or_default(), *spent));
+        names
     }
 
     fn says_more_than(&self, other: &Spending) -> bool {
-        let (own, others) = (self.all.0.iter().sum::<u64>(), other.all.0.iter().sum::<u64>());
-        own > others + others / 50 || (own >= others && self.all.1.is_some() && other.all.1.is_none())
+        let ((own, cost, _), (others, other_cost, _)) = (self.all(), other.all());
+        let (own, others) = (own.iter().sum::<u64>(), others.iter().sum::<u64>());
+        own > others + others / 50 || (own >= others && cost.is_some() && other_cost.is_none())
+    }
+}
+
+/// All that is told of what one session spent.
+#[derive(Default)]
+struct Told {
+    logs: Spending,
+    metrics: Spending,
+    /// Tokens of each answer in its transcript, with its estimate where nobody reports its cost.
+    transcript: Spending,
+    estimates: BTreeMap<(String, String), i64>,
+    /// The client's own sum: when, all of it, and by model.
+    said: Option<(String, i64, BTreeMap<String, i64>)>,
+    /// Times, reported costs and estimates of the answers in transcripts.
+    costs: Vec<(String, Option<i64>, Option<i64>)>,
+}
+
+impl Told {
+    /// In all, by model, and by agent.
+    fn believed(&self) -> (Spent, BTreeMap<String, Spent>, BTreeMap<String, Spent>) {
+        let by_otlp = if self.metrics.says_more_than(&self.logs) { &self.metrics } else { &self.logs };
+        let model = |key: &(String, String)| key.0.clone();
+        let agent = |key: &(String, String)| key.1.clone();
+        if self.transcript.0.is_empty() && self.said.is_none() {
+            return (by_otlp.all(), by_otlp.by(model), by_otlp.by(agent));
+        }
+        let models = self.transcript.by(model);
+        let mut believed = self.transcript.clone();
+        for (key, (tokens, ..)) in by_otlp.0.iter().filter(|(key, _)| !models.contains_key(&key.0)) {
+            believed.add(&key.0, &key.1, *tokens, None);
+        }
+        let sum = |spending: &Spending| spending.all().0.iter().sum::<u64>();
+        let by_metrics = self.said.is_none()
+            && self.logs.all().1.is_none()
+            && self.metrics.all().1.is_some()
+            && sum(&self.metrics) * 10 >= sum(&self.transcript) * 9;
+        let costs = if by_metrics { &self.metrics } else { &self.logs };
+        for ((model, agent), (_, cost, _)) in &costs.0 {
+            believed.add(model, agent, [0; 4], *cost);
+        }
+        if !by_metrics {
+            for (key, estimate) in &self.estimates {
+                add(believed.0.entry(key.clone()).or_default(), ([0; 4], Some(*estimate), *estimate));
+            }
+        }
+        let (mut all, mut models) = (believed.all(), believed.by(model));
+        if let Some((at, total, of_models)) = &self.said {
+            let since = self.costs.iter().filter(|(time, ..)| time > at);
+            let (mut cost, mut estimated) = (*total, 0);
+            for (_, reported, estimate) in since {
+                cost += reported.or(*estimate).unwrap_or(0);
+                estimated += estimate.filter(|_| reported.is_none()).unwrap_or(0);
+            }
+            (all.1, all.2) = (Some(cost), estimated);
+            models.iter_mut().for_each(|(model, spent)| (spent.1, spent.2) = (of_models.get(model).copied(), 0));
+        }
+        (all, models, believed.by(agent))
+    }
+
+    /// An answer that a transcript tells, and OTLP perhaps.
+    fn answer(&mut self, event: &Value) {
+        let data = &event["data"];
+        let micros = |value: &Value| value.as_f64().map(|cost| (cost * 1e6).round() as i64);
+        let tokens = |data: &Value| {
+            ["input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"]
+                .map(|key| data[key].as_u64().unwrap_or(0))
+        };
+        let model = data["model"].as_str().unwrap();
+        let agent = agent_of(event["agent_type"].as_str(), data);
+        let is_by = |door: &str| event["sources"].as_array().unwrap().contains(&json!(door));
+        if !is_by("transcript") {
+            self.logs.add(model, &agent, tokens(data), micros(&data["cost_usd"]));
+            return;
+        }
+        self.transcript.add(model, &agent, tokens(data), None);
+        let (reported, estimate) = (micros(&data["otlp"]["cost_usd"]), micros(&data["cost_estimated_usd"]));
+        if is_by("otlp") {
+            self.logs.add(model, &agent, tokens(&data["otlp"]), reported);
+        } else if let Some(estimate) = estimate {
+            *self.estimates.entry((model.to_owned(), agent)).or_default() += estimate;
+        }
+        self.costs.push((event["time"].as_str().unwrap().to_owned(), reported, estimate));
     }
 }
 
@@ -55,7 +152,7 @@ impl Spending {
 fn naive(events: &[Value]) -> BTreeMap<&'static str, Names> {
     let mut groups: BTreeMap<&'static str, Names> = GROUPS.iter().map(|group| (*group, Names::new())).collect();
     let mut projects: BTreeMap<String, String> = BTreeMap::new();
-    let mut spent: BTreeMap<String, [Spending; 2]> = BTreeMap::new();
+    let mut spent: BTreeMap<String, Told> = BTreeMap::new();
     let mut told: BTreeMap<String, (String, f64)> = BTreeMap::new();
     for event in events {
         let text = |key: &str| event[key].as_str().map(str::to_owned);
@@ -92,13 +189,15 @@ fn naive(events: &[Value]) -> BTreeMap<&'static str, Names> {
             counted.took.extend(event["duration_ms"].as_u64().filter(|_| has_duration));
         }
         let Some(session) = session else { continue };
-        let [logs, metrics] = spent.entry(session.clone()).or_default();
+        let known = spent.entry(session.clone()).or_default();
         if answers {
-            let data = &event["data"];
-            let keys = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"];
-            let cost = data["cost_usd"].as_f64().map(|cost| (cost * 1e6).round() as i64);
-            let agent = agent_of(event["agent_type"].as_str(), data);
-            logs.add(data["model"].as_str().unwrap(), &agent, keys.map(|key| data[key].as_u64().unwrap_or(0)), cost);
+            known.answer(event);
+        }
+        if let Some(cost) = event["data"]["total_cost_usd"].as_f64() {
+            let micros = |cost: f64| (cost * 1e6).round() as i64;
+            let models = event["data"]["models"].as_object().unwrap().iter();
+            let models = models.map(|(model, told)| (model.clone(), micros(told["cost_usd"].as_f64().unwrap())));
+            known.said = Some((event["time"].as_str().unwrap().to_owned(), micros(cost), models.collect()));
         }
         for point in event["data"]["points"].as_array().into_iter().flatten() {
             let mut value = point["value"].as_f64().unwrap();
@@ -112,23 +211,24 @@ fn naive(events: &[Value]) -> BTreeMap<&'static str, Names> {
             let agent = agent_of(None, &point["attributes"]);
             let types = ["input", "output", "cacheRead", "cacheCreation"];
             if point["name"] == "claude_code.cost.usage" {
-                metrics.add(model, &agent, [0; 4], Some((value * 1e6).round() as i64));
+                known.metrics.add(model, &agent, [0; 4], Some((value * 1e6).round() as i64));
             } else if point["name"] == "claude_code.token.usage" {
                 let count = types.map(|is| if point["attributes"]["type"] == is { value as u64 } else { 0 });
-                metrics.add(model, &agent, count, None);
+                known.metrics.add(model, &agent, count, None);
             }
         }
     }
-    for (session, [logs, metrics]) in spent {
-        let believed = if metrics.says_more_than(&logs) { metrics } else { logs };
+    for (session, known) in spent {
+        let (all, models, agents) = known.believed();
         let project = projects.get(&session).cloned().unwrap_or("unknown".to_owned());
-        let whole = [("session", session, believed.all), ("project", project, believed.all)];
-        let named = believed.models.into_iter().map(|(model, spent)| ("model", model, spent));
-        let named = named.chain(believed.agents.into_iter().map(|(agent, spent)| ("agent", agent, spent)));
-        for (group, name, (tokens, cost)) in named.chain(whole) {
+        let whole = [("session", session, all), ("project", project, all)];
+        let named = models.into_iter().map(|(model, spent)| ("model", model, spent));
+        let named = named.chain(agents.into_iter().map(|(agent, spent)| ("agent", agent, spent)));
+        for (group, name, (tokens, cost, estimated)) in named.chain(whole) {
             let counted = groups.get_mut(group).unwrap().entry(name).or_default();
             counted.tokens.iter_mut().zip(tokens).for_each(|(sum, count)| *sum += count);
             counted.cost_micros = cost.map(|cost| cost + counted.cost_micros.unwrap_or(0)).or(counted.cost_micros);
+            counted.estimated_micros += estimated;
         }
     }
     groups.values_mut().for_each(|names| names.retain(|_, counted| *counted != Counted::default()));
@@ -158,6 +258,7 @@ fn read(sum: &Value) -> (Counted, Option<&Value>) {
         requests: whole("requests"),
         tokens,
         cost_micros: sum["cost_usd"].as_f64().map(|cost| (cost * 1e6).round() as i64),
+        estimated_micros: sum["cost_estimated_usd"].as_f64().map_or(0, |cost| (cost * 1e6).round() as i64),
         took: Vec::new(),
     };
     (counted, sum.get("duration_ms"))
@@ -180,7 +281,7 @@ fn compare_groups(monitor: &Monitor, events: &[Value], groups: &[&'static str], 
             let (mut counted, took) = read(&series["total"]);
             if group == "kind" {
                 // Which of the two kinds told of some spending first is not a matter of its sum.
-                (counted.tokens, counted.cost_micros) = ([0; 4], None);
+                (counted.tokens, counted.cost_micros, counted.estimated_micros) = ([0; 4], None, 0);
             }
             assert_eq!(counted, Counted { took: Vec::new(), ..wanted.clone() }, "{when}: {group} {name}");
             check_durations(took, &wanted.took, &format!("{when}: {group} {name}"));
@@ -362,6 +463,115 @@ fn sums_of_days_that_retention_removed_stay_also_in_a_backup() {
     let monitor = home.monitor_on(port);
     assert_eq!(asked(&monitor, "kind")["complete"], true);
     compare(&monitor, &all(&monitor), "restored");
+}
+
+/// An export of one request, by its log record.
+fn report_request(monitor: &Monitor, session: &str, request: &str, more: &[(&str, &str)], cost: Option<f64>) {
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let number = |key: &str, value: u64| json!({ "key": key, "value": { "intValue": value } });
+    let mut attributes = vec![
+        text("session.id", session),
+        text("event.sequence", request),
+        text("model", "claude-opus-4-8"),
+        text("request_id", request),
+        number("input_tokens", 1),
+        number("output_tokens", 10),
+    ];
+    attributes.extend(more.iter().map(|(key, value)| text(key, value)));
+    attributes.extend(cost.map(|cost| json!({ "key": "cost_usd", "value": { "doubleValue": cost } })));
+    let body = json!({ "resourceLogs": [{ "resource": { "attributes": [text("service.name", "claude-code")] },
+        "scopeLogs": [{ "scope": { "name": "com.anthropic.claude_code.events" }, "logRecords": [{
+            "timeUnixNano": "1795185011100000000", "body": { "stringValue": "claude_code.api_request" },
+            "attributes": attributes }] }] }] });
+    let (status, answer) =
+        monitor.request("POST", "/v1/logs", &[("content-type", "application/json")], &body.to_string());
+    assert_eq!(status, 200, "{answer}");
+}
+
+fn outputs(monitor: &Monitor, session: &str, tokens: u64) {
+    eventually(&format!("{tokens} tokens of {session}"), || {
+        let sessions = monitor.get("/api/v1/sessions");
+        let sessions = sessions["sessions"].as_array().unwrap();
+        let known = sessions.iter().find(|known| known["session_id"] == session)?;
+        (known["usage"]["tokens"]["output"] == tokens).then_some(())
+    });
+}
+
+#[test]
+fn each_token_and_cent_of_a_transcript_is_counted_once_whoever_else_tells_it() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let port = monitor.port;
+    let check = |monitor: &Monitor, when: &str| compare(monitor, &monitor.history(), when);
+    let [mut told, mut first, mut summed, mut said] =
+        ["told", "first", "summed", "said"].map(|session| Conversation::new(&home, session));
+    for conversation in [&told, &first, &summed, &said] {
+        home.hook(port, conversation.prompt().as_bytes());
+    }
+    // Its transcript alone, a subagent, and a model without a price.
+    told.answer();
+    let mut other = answer(9, "m9");
+    other["message"]["model"] = json!("claude-unheard-of");
+    told.write(&other);
+    told.subagent("a1", "Explore", &answer(5, "of a1"));
+    outputs(&monitor, "told", 30);
+    check(&monitor, "of a transcript alone");
+    let models = asked(&monitor, "model")["series"].clone();
+    let unheard = models.as_array().unwrap().iter().find(|series| series["name"] == "claude-unheard-of").unwrap();
+    assert_eq!((unheard["total"].get("cost_usd"), &unheard["total"]["unpriced"]), (None, &json!(1)), "{unheard}");
+
+    // The same by telemetry, which names no agent of the one and another agent of the other.
+    report_request(&monitor, "told", "rm1", &[], Some(0.5));
+    report_request(&monitor, "told", "rof a1", &[("query_source", "subagent")], Some(0.25));
+    check(&monitor, "told again");
+
+    // Telemetry first, and of one it knows no cost.
+    report_request(&monitor, "first", "rm1", &[("agent.name", "Plan")], Some(0.125));
+    report_request(&monitor, "first", "rm2", &[], None);
+    check(&monitor, "before its transcript");
+    first.answer();
+    first.answer();
+    outputs(&monitor, "first", 20);
+    check(&monitor, "its transcript too");
+
+    // An answer whose end comes later than what follows it.
+    let mut torn = answer(20, "m20");
+    torn["message"]["stop_reason"] = Value::Null;
+    torn["message"]["usage"]["output_tokens"] = json!(3);
+    told.write(&torn);
+    told.write(&answer(21, "m21"));
+    outputs(&monitor, "told", 43);
+    check(&monitor, "of a torn answer");
+    told.write(&answer(20, "m20"));
+    told.write(&answer(22, "m22"));
+    outputs(&monitor, "told", 60);
+    check(&monitor, "of the rest of it");
+
+    // Metrics, which tell nearly all.
+    summed.answer();
+    outputs(&monitor, "summed", 10);
+    report_sums(&monitor, "summed", 100, Some(0.75));
+    check(&monitor, "by metrics");
+
+    // The client's own sum, and what comes after it, and a report of that.
+    said.answer();
+    said.write(
+        &json!({ "type": "cost-state", "totalCostUSD": 0.5, "modelUsage": { "claude-opus-4-8": { "costUSD": 0.5 } } }),
+    );
+    said.answer();
+    outputs(&monitor, "said", 20);
+    check(&monitor, "by the client's sum");
+    report_request(&monitor, "said", "rm2", &[], Some(0.0625));
+    check(&monitor, "and a report");
+    monitor.kill();
+
+    let monitor = home.monitor_on(port);
+    check(&monitor, "after a crash");
+    monitor.stop();
+    delete_catalog(&home, port);
+    let monitor = home.monitor_on(port);
+    counted_all(&monitor);
+    check(&monitor, "without the catalog");
 }
 
 #[test]

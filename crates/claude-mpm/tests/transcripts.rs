@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::support::{Home, Monitor, eventually, repository};
 
 /// A session's transcript in a home, as its client would write it.
-struct Conversation {
+pub(crate) struct Conversation {
     session_id: String,
     path: PathBuf,
     answers: u32,
 }
 
 impl Conversation {
-    fn new(home: &Home, session_id: &str) -> Conversation {
+    pub(crate) fn new(home: &Home, session_id: &str) -> Conversation {
         let folder = home.path().join(".claude/projects/-w-app");
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("{session_id}.jsonl"));
@@ -26,18 +26,26 @@ impl Conversation {
         conversation
     }
 
-    fn write(&self, line: &Value) {
+    pub(crate) fn write(&self, line: &Value) {
         append(&self.path, format!("{line}\n").as_bytes());
     }
 
     /// An answer with one token in and ten out.
-    fn answer(&mut self) {
+    pub(crate) fn answer(&mut self) {
         self.answers += 1;
         self.write(&answer(self.answers, &format!("m{}", self.answers)));
     }
 
+    /// The transcript of one of its subagents, of one line.
+    pub(crate) fn subagent(&self, id: &str, kind: &str, line: &Value) {
+        let agents = self.path.with_extension("").join("subagents");
+        fs::create_dir_all(&agents).unwrap();
+        fs::write(agents.join(format!("agent-{id}.meta.json")), json!({ "agentType": kind }).to_string()).unwrap();
+        append(&agents.join(format!("agent-{id}.jsonl")), format!("{line}\n").as_bytes());
+    }
+
     /// Its session, as its prompt's hook tells of it.
-    fn prompt(&self) -> String {
+    pub(crate) fn prompt(&self) -> String {
         json!({ "session_id": self.session_id, "hook_event_name": "UserPromptSubmit", "prompt": "Go", "prompt_id": "p",
             "cwd": "/w/app", "transcript_path": self.path })
         .to_string()
@@ -49,7 +57,7 @@ fn time(second: u32) -> String {
     format!("2026-11-20T10:{:02}:{:02}.000Z", second / 60, second % 60)
 }
 
-fn answer(second: u32, id: &str) -> Value {
+pub(crate) fn answer(second: u32, id: &str) -> Value {
     json!({ "type": "assistant", "uuid": format!("u{id}"), "requestId": format!("r{id}"), "timestamp": time(second),
         "gitBranch": "main", "message": { "id": id, "model": "claude-opus-4-8", "stop_reason": "end_turn",
         "content": [{ "type": "text", "text": "words" }],
@@ -204,12 +212,9 @@ fn subagents_count_for_their_session_and_not_for_its_context() {
     let monitor = home.monitor();
     let mut conversation = Conversation::new(&home, "s1");
     conversation.answer();
-    let agents = conversation.path.with_extension("").join("subagents");
-    fs::create_dir_all(&agents).unwrap();
-    fs::write(agents.join("agent-a1.meta.json"), r#"{"agentType":"Explore"}"#).unwrap();
     let mut large = answer(5, "of a1");
     large["message"]["usage"]["input_tokens"] = json!(150_000);
-    append(&agents.join("agent-a1.jsonl"), format!("{large}\n").as_bytes());
+    conversation.subagent("a1", "Explore", &large);
     home.hook(monitor.port, conversation.prompt().as_bytes());
     let session = answered(&monitor, "s1", 2);
     assert_eq!(session["usage"]["tokens"]["input"], 150_001);
