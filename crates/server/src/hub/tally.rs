@@ -182,7 +182,7 @@ mod tests {
         let context = Context { project: Some("claude-mpm-monitor".to_owned()), growth: None };
         let mut tallies = Tallies::default();
         let started = Instant::now();
-        facts.iter().for_each(|fact| count(&mut tallies, 20_000_000, fact, &context, 1));
+        facts.iter().for_each(|fact| count(&mut tallies, 20_000_000, fact, &context));
         println!("counting a million events took {:?}", started.elapsed());
         assert!(!tallies.is_empty());
     }
