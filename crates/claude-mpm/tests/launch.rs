@@ -351,7 +351,7 @@ fn programs_of_the_whole_screen_work_as_without_us() {
         eventually("it is written", || {
             terminal.has("a pause", Duration::from_millis(300));
             terminal.press(":w\r");
-            terminal.has("301L", Duration::from_secs(2)).then_some(())
+            terminal.has("written", Duration::from_secs(2)).then_some(())
         });
         // Ctrl-C is vi's: it says how to quit.
         terminal.press("\u{3}");
