@@ -1,5 +1,6 @@
 // Proves that hostile or broken input becomes safe values or nothing.
 import { describe, expect, it } from 'vitest';
+import transcribed from '../../../contract/session/transcribed.json';
 import { decodeEvent, decodeEventPage, decodeGap, decodeHello, decodeSession, line } from './decode';
 
 const event = {
@@ -53,5 +54,12 @@ describe('other messages', () => {
   it('shows direction marks instead of obeying them', () => {
     expect(line('abc\u202exyz')).toBe('abc\ufffdxyz');
     expect(line('plain')).toBe('plain');
+  });
+
+  it('takes context, branch and an estimate from a session as the contract has it, and never a price that nobody knows', () => {
+    expect(decodeSession(transcribed)).toMatchObject({ branch: 'main', context: { tokens: 165_300, window: 1_000_000, status: 'ok' }, usage: { costUsd: 0.05406, costStatus: 'estimated', unpriced: [] } });
+    const unpriced = decodeSession({ session_id: 's', usage: { source: 'transcript', cost_status: 'unpriced', unpriced: ['new-model'] } });
+    expect(unpriced?.usage).toMatchObject({ costUsd: undefined, costStatus: 'unpriced', unpriced: ['new-model'] });
+    expect(decodeSession({ session_id: 's', need: { kind: 'permission', seq: 4, answered: 'unsure', open: 2 } })?.need).toMatchObject({ unsure: true, open: 2, seq: 4 });
   });
 });

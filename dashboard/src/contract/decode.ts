@@ -1,7 +1,7 @@
 // Turns what came over the network into the contract's types; nothing from outside is trusted before it passed here.
 // This is the only file where `as` may stand.
 import type {
-  Agent, ApiRequest, Change, Cut, EventPage, Gap, Health, Hello, Hunk, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionState, StateChange, StateSnapshot, Stats, Todo, Usage,
+  Agent, ApiRequest, Change, Cut, EventPage, Gap, Health, Hello, Hunk, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionContext, SessionNeed, SessionState, StateChange, StateSnapshot, Stats, Todo, Usage,
 } from './types';
 
 /** Longer one-line texts are cut: a row never shows more, and a hostile summary cannot fill memory. */
@@ -162,7 +162,12 @@ export function decodeSession(value: unknown): Session | undefined {
     lastPrompt: line(text(value['last_prompt'])),
     lastMessage: line(text(value['last_message'])),
     usage: decodeUsage(value['usage']),
-    contextPercentage: optionalNumber(value['context_percentage']),
+    context: decodeContext(value['context']),
+    need: decodeNeed(value['need']),
+    branch: name(object(value['git'])['branch']),
+    agentProgram: name(value['agent_program']),
+    launchId: name(value['launch_id']),
+    pinned: value['pinned'] === true,
     transcriptPath: line(text(value['transcript_path'], 4096)),
     activity: list(value['activity']).slice(-24).map(count),
   };
@@ -186,12 +191,35 @@ function decodeUsage(value: unknown): Usage | undefined {
   if (!isObject(value)) return undefined;
   const tokens = object(value['tokens']);
   return {
-    status: name(value['status']) || 'estimated',
     source: name(value['source']),
     tokens: { input: count(tokens['input']), output: count(tokens['output']), cacheRead: count(tokens['cache_read']), cacheCreation: count(tokens['cache_creation']), total: count(tokens['total']) },
     costUsd: optionalNumber(value['cost_usd']),
+    costStatus: costStatus(value),
+    costSource: name(value['cost_source']),
+    unpriced: list(value['unpriced']).map(name).slice(0, 64),
     requests: count(value['api_requests']),
     models: Object.entries(object(value['models'])).slice(0, 64).map(([model, spent]) => ({ model: name(model), tokens: count(object(object(spent)['tokens'])['total']), costUsd: optionalNumber(object(spent)['cost_usd']) })),
+  };
+}
+
+/** A server that says nothing of it had no estimates. */
+function costStatus(value: Loose): Usage['costStatus'] {
+  const status = text(value['cost_status']);
+  if (status === 'reported' || status === 'estimated' || status === 'unpriced') return status;
+  return value['cost_usd'] === undefined ? 'unpriced' : 'reported';
+}
+
+function decodeContext(value: unknown): SessionContext | undefined {
+  if (!isObject(value) || count(value['window']) <= 0) return undefined;
+  const status = text(value['status']);
+  return { tokens: count(value['tokens']), window: count(value['window']), status: status === 'high' || status === 'full' ? status : 'ok' };
+}
+
+function decodeNeed(value: unknown): SessionNeed | undefined {
+  if (!isObject(value)) return undefined;
+  return {
+    kind: name(value['kind']), toolName: name(value['tool_name']), summary: line(text(value['summary'])), since: time(value['since']), seq: seqOf(value['seq']),
+    unsure: value['answered'] === 'unsure', open: count(value['open']) || 1,
   };
 }
 

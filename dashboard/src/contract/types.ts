@@ -80,11 +80,16 @@ export interface Tokens {
 
 /** What a session spent, and who says so. */
 export interface Usage {
-  /** `reported`: the client's own figures. Anything else is an estimate. */
-  status: string;
+  /** Who told the tokens: `transcript` or `otlp`. */
   source: string;
   tokens: Tokens;
   costUsd: number | undefined;
+  /** `estimated`: some of it follows from tokens and a table of prices. `unpriced`: nobody knows, and nothing is shown. */
+  costStatus: 'reported' | 'estimated' | 'unpriced';
+  /** Who reported cost, if anybody did. */
+  costSource: string;
+  /** Models whose cost is in no sum. */
+  unpriced: string[];
   requests: number;
   models: { model: string; tokens: number; costUsd: number | undefined }[];
 }
@@ -107,6 +112,27 @@ export interface ApiRequest {
   durationMs: number;
 }
 
+/** What a session waits for. */
+export interface SessionNeed {
+  kind: string;
+  toolName: string;
+  summary: string;
+  since: number;
+  seq: number;
+  /** Nothing would show an answer before the tool ends: it may have been given. */
+  unsure: boolean;
+  /** How many questions wait in all. */
+  open: number;
+}
+
+/** What the last answer of the main thread was given. */
+export interface SessionContext {
+  tokens: number;
+  /** How much fits, as far as is known. */
+  window: number;
+  status: 'ok' | 'high' | 'full';
+}
+
 export interface Session {
   sessionId: string;
   project: string;
@@ -127,8 +153,16 @@ export interface Session {
   todos: TodoStats | undefined;
   lastPrompt: string;
   lastMessage: string;
+  need: SessionNeed | undefined;
   usage: Usage | undefined;
-  contextPercentage: number | undefined;
+  context: SessionContext | undefined;
+  branch: string;
+  /** The agent where it is not Claude Code: `codex`, `gemini`, `cursor`. */
+  agentProgram: string;
+  /** The run of the launcher it is in. */
+  launchId: string;
+  /** Kept when its days are removed. */
+  pinned: boolean;
   transcriptPath: string;
   activity: number[];
 }

@@ -56,7 +56,7 @@ const TONES: Record<string, Tone> = {
 const WORDS: Record<string, string> = {
   'prompt.submitted': 'Prompt', 'prompt.expanded': 'Prompt', 'background_task.finished': 'Task', 'tool_batch.finished': 'Batch',
   'permission.requested': 'Permission', 'permission.denied': 'Denied', 'notification.sent': 'Notice',
-  'elicitation.requested': 'Question', 'elicitation.answered': 'Answer', 'turn.finished': 'Turn', 'turn.failed': 'Turn',
+  'elicitation.requested': 'Question', 'elicitation.answered': 'Answer', 'turn.finished': 'Turn', 'turn.failed': 'Turn', 'turn.interrupted': 'Interrupt', 'agent.commanded': 'Told',
   'agent.delegated': 'Delegate', 'teammate.idle': 'Teammate', 'compaction.started': 'Compact', 'compaction.finished': 'Compact', 'compaction.summarized': 'Compact',
   'api_request.finished': 'Model', 'api_request.failed': 'Model', 'test.finished': 'Tests', 'git.operated': 'Git', 'claude.status_changed': 'Status',
   'cwd.changed': 'Folder', 'directory.added': 'Folder', 'hook.received': 'Hook', 'hook.unreadable': 'Hook', 'claude.output': 'Output',

@@ -107,7 +107,7 @@ export interface SessionReport {
 const SPANS_MAX = 100_000;
 const TEXT_MAX = 2000;
 const MARK_KINDS = new Set([
-  'prompt.submitted', 'turn.finished', 'turn.failed', 'permission.requested', 'elicitation.requested', 'compaction.started', 'compaction.finished', 'session.started', 'session.ended',
+  'prompt.submitted', 'turn.finished', 'turn.failed', 'turn.interrupted', 'agent.commanded', 'permission.requested', 'elicitation.requested', 'compaction.started', 'compaction.finished', 'session.started', 'session.ended',
   'notification.sent', 'git.operated', 'memory.loaded', 'memory.created', 'memory.updated', 'memory.injected', 'api_request.failed',
 ]);
 /** Kinds whose payload is read. */

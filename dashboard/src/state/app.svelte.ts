@@ -1,5 +1,5 @@
 // The page's one state: what the worker told, where the person is, and what they chose.
-import type { MonitorEvent, Session, SessionState } from '../contract/types';
+import type { MonitorEvent, Session, SessionContext, SessionState } from '../contract/types';
 import { SESSION_STATES } from '../contract/types';
 import type { Link } from '../live/connection';
 import type { FromWorker, RowsMessage, ServerInfo, Summary } from '../live/protocol';
@@ -94,11 +94,13 @@ export class App {
     return this.server.port || Number(new URL(this.origin).port) || 80;
   }
 
-  /** How full the session's context is: as it was reported, else by its last request and the model's usual window. */
-  context(session: Session): { part: number; says: string } | undefined {
-    if (session.contextPercentage !== undefined) return { part: session.contextPercentage, says: 'Context used, as reported' };
-    const known = this.summary?.contexts[session.sessionId];
-    return known && { part: known.tokens / known.window, says: `Context: ${amount(known.tokens)} tokens in the last request, as reported; a window of ${amount(known.window)} is assumed for the model` };
+  /** How full the session's context is: as the server says, else by its last request that this tab knows. */
+  context(session: Session): { part: number; status: SessionContext['status']; says: string } | undefined {
+    const known = session.context ?? this.summary?.contexts[session.sessionId];
+    if (!known) return undefined;
+    const part = known.tokens / known.window;
+    const status = session.context?.status ?? (part >= 0.95 ? 'full' : part >= 0.8 ? 'high' : 'ok');
+    return { part, status, says: `Context: ${amount(known.tokens)} tokens in the main thread's last request; a window of ${amount(known.window)} is assumed for the model` };
   }
 
   /** A path of the page as the browser has to ask for it. */

@@ -8,6 +8,10 @@ export function orderSessions(sessions: readonly Session[]): Session[] {
   return [...sessions].sort((a, b) => (RANK.get(a.state) ?? 9) - (RANK.get(b.state) ?? 9) || within(a, b) || (a.sessionId < b.sessionId ? -1 : 1));
 }
 
+function fullness({ context }: Session): number {
+  return context ? context.tokens / context.window : 0;
+}
+
 function within(a: Session, b: Session): number {
   switch (a.state) {
     case 'need':
@@ -15,7 +19,7 @@ function within(a: Session, b: Session): number {
     case 'stuck':
       return a.stateSince - b.stateSince;
     case 'working':
-      return (b.contextPercentage ?? 0) - (a.contextPercentage ?? 0) || a.startedAt - b.startedAt;
+      return fullness(b) - fullness(a) || a.startedAt - b.startedAt;
     case 'idle':
     case 'ended':
       return b.lastEventAt - a.lastEventAt;

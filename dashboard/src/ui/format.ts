@@ -1,4 +1,5 @@
 // How times, durations and amounts are written, the same everywhere.
+import type { Usage } from '../contract/types';
 
 export type TimeMode = 'local' | 'utc' | 'relative' | 'session';
 
@@ -80,6 +81,14 @@ export function amount(value: number): string {
 export function usd(value: number): string {
   if (value > 0 && value < 0.005) return '<$0.01';
   return `$${value >= 1000 ? count(value) : value.toFixed(2)}`;
+}
+
+/** What was spent, and how it is known: an estimate is never shown as a bill, and what has no price never as nothing. */
+export function costWords(usage: Pick<Usage, 'costUsd' | 'costStatus' | 'unpriced'>): { amount: string; word: string; says: string } {
+  const left = usage.unpriced.length === 0 ? '' : `; without ${usage.unpriced.join(', ')}, which ${usage.unpriced.length === 1 ? 'has' : 'have'} no price`;
+  if (usage.costUsd === undefined || usage.costStatus === 'unpriced') return { amount: '', word: 'unpriced', says: `Cost: nobody reported it, and the model has no price${left}` };
+  if (usage.costStatus === 'estimated') return { amount: usd(usage.costUsd), word: 'estimated', says: `Cost, estimated from tokens and prices${left}` };
+  return { amount: usd(usage.costUsd), word: 'reported', says: `Cost, as the client reported it${left}` };
 }
 
 /** Tokens: `412`, `58.1 k`, `7.9 M`. */

@@ -7,7 +7,8 @@ export function stateWords(session: Session, now: number, short: boolean): strin
   const since = now - session.stateSince;
   switch (session.state) {
     case 'need':
-      return `${short ? 'You' : 'Needs you'} ${timer(since)}`;
+      // What no source shows is not known: the time still runs, and the word says so.
+      return `${session.need?.unsure ? 'Answered?' : short ? 'You' : 'Needs you'} ${timer(since)}`;
     case 'failing':
       return `Failing${/^\d+×/.test(session.reason?.summary ?? '') ? ` ×${parseInt(session.reason?.summary ?? '', 10)}` : ''}`;
     case 'stuck':
@@ -51,10 +52,13 @@ export function asks(session: Session): string {
   return isQuestion(session) ? 'a question' : 'a permission';
 }
 
+/** How other agents than Claude Code are brought back. */
+const RESUME: Record<string, (id: string) => string> = { codex: (id) => `codex resume ${id}`, gemini: (id) => `gemini --resume ${id}`, cursor: (id) => `cursor-agent --resume ${id}` };
+
 export function resumeCommand(session: Session): string {
   const folder = session.cwd === '' ? '' : `cd ${/^[\w./~-]+$/.test(session.cwd) ? session.cwd : `'${session.cwd.replaceAll("'", "'\\''")}'`} && `;
   const id = /^[\w-]+$/.test(session.sessionId) ? session.sessionId : `'${session.sessionId.replaceAll("'", "'\\''")}'`;
-  return `${folder}claude --resume ${id}`;
+  return `${folder}${RESUME[session.agentProgram]?.(id) ?? `claude --resume ${id}`}`;
 }
 
 /** The whole strip as one sentence, for those who hear it. */

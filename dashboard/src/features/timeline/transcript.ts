@@ -60,6 +60,10 @@ function entryOf(mark: Mark, number: number): Entry | undefined {
     case 'turn.finished':
     case 'turn.failed':
       return label === '' ? undefined : { type: 'said', seq, time, text: label, agent: 'main', failed: mark.kind === 'turn.failed' };
+    case 'turn.interrupted':
+      return { type: 'note', seq, time, text: label || 'Interrupted' };
+    case 'agent.commanded':
+      return { type: 'note', seq, time, text: `Told from a monitor: ${label}` };
     case 'compaction.finished':
       return { type: 'note', seq, time, text: 'Context compacted' };
     case 'session.started':
