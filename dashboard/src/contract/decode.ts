@@ -1,77 +1,14 @@
 // Turns what came over the network into the contract's types; nothing from outside is trusted before it passed here.
 // This is the only file where `as` may stand.
+import { count, counts, isObject, line, list, name, object, optionalNumber, parseJson, seqOf, text, time, type Loose } from './loose';
 import type {
   Agent, ApiRequest, Change, Cut, EventPage, Gap, Health, Hello, Hunk, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionContext, SessionNeed, SessionState, StateChange, StateSnapshot, Stats, Todo, Usage,
 } from './types';
 
-/** Longer one-line texts are cut: a row never shows more, and a hostile summary cannot fill memory. */
-const LINE_CHARS_MAX = 400;
-/** Names (tools, agents, namespaces) beyond this are not names. */
-const NAME_CHARS_MAX = 120;
+export { line, parseJson };
+
 const OUTCOMES: readonly string[] = ['ok', 'error', 'denied', 'interrupted', 'unknown'];
 const STATES: readonly string[] = ['need', 'failing', 'stuck', 'working', 'idle', 'ended'];
-
-type Loose = { readonly [key: string]: unknown };
-
-function isObject(value: unknown): value is Loose {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function object(value: unknown): Loose {
-  return isObject(value) ? value : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown, max = LINE_CHARS_MAX): string {
-  return typeof value === 'string' ? (value.length > max ? value.slice(0, max) : value) : '';
-}
-
-function name(value: unknown): string {
-  return line(text(value, NAME_CHARS_MAX));
-}
-
-function count(value: unknown): number {
-  return optionalNumber(value) ?? 0;
-}
-
-function optionalNumber(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
-}
-
-/** A sequence number: a positive safe integer, else 0. */
-function seqOf(value: unknown): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
-}
-
-function time(value: unknown): number {
-  const parsed = typeof value === 'string' ? Date.parse(value) : NaN;
-  return Number.isFinite(parsed) ? parsed : 0;
-}
-
-function counts(value: unknown): Record<string, number> {
-  const result: Record<string, number> = {};
-  for (const [key, entry] of Object.entries(object(value)).slice(0, 2000)) result[name(key)] = count(entry);
-  return result;
-}
-
-/** One line of plain text: control and direction-changing characters become spaces or visible marks. */
-export function line(value: string): string {
-  // eslint-disable-next-line no-control-regex
-  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(value)
-    ? value.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').replace(/[\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
-    : value;
-}
-
-export function parseJson(source: string): unknown {
-  try {
-    return JSON.parse(source) as unknown;
-  } catch {
-    return undefined;
-  }
-}
 
 export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -243,7 +180,8 @@ export function decodeRequest(event: MonitorEvent): ApiRequest | undefined {
     main: event.agentId === '' && !SIDE_THREADS.test(text(data['query_source'])),
     model: name(data['model']) || 'unknown',
     input: count(data['input_tokens']), output: count(data['output_tokens']), cacheRead: count(data['cache_read_tokens']), cacheCreation: count(data['cache_creation_tokens']),
-    costUsd: optionalNumber(data['cost_usd']),
+    costUsd: optionalNumber(data['cost_usd']) ?? optionalNumber(data['cost_estimated_usd']),
+    estimated: data['cost_usd'] === undefined && data['cost_estimated_usd'] !== undefined,
     durationMs: event.durationMs ?? count(data['duration_ms']),
   };
 }

@@ -109,6 +109,8 @@ export interface ApiRequest {
   cacheRead: number;
   cacheCreation: number;
   costUsd: number | undefined;
+  /** The cost follows from tokens and prices; nobody reported it. */
+  estimated: boolean;
   durationMs: number;
 }
 

@@ -34,6 +34,24 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return parseMetrics(await engine.api.text('/metrics'));
     case 'stats':
       return engine.api.stats(ask.minutes);
+    case 'clients':
+      return engine.api.clients();
+    case 'doctor':
+      return engine.api.doctor();
+    case 'monitors':
+      return engine.api.monitors();
+    case 'store':
+      return engine.api.store();
+    case 'log':
+      return engine.api.log(ask.lines);
+    case 'runs':
+      return engine.api.runs();
+    case 'disconnect':
+      await engine.api.act('POST', `/api/v1/clients/${encodeURIComponent(ask.client)}/disconnect`);
+      return true;
+    case 'tell':
+      await engine.api.act('POST', '/api/v1/commands', ask.order);
+      return true;
     case 'tools':
       return reportTools(engine.store, ask.from, ask.to, ask.session);
     case 'spend':

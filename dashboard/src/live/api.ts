@@ -1,4 +1,5 @@
 // Asks the server over HTTP; every answer is decoded before anyone sees it.
+import { decodeClients, decodeDoctor, decodeLog, decodeMonitors, decodeRuns, decodeStore, type Doctor, type LiveClient, type LogLine, type OtherMonitor, type Run, type StoreState } from '../contract/machine';
 import { decodeErrorMessage, decodeEvent, decodeEventPage, decodeHealth, decodeStateSnapshot, decodeStats, parseJson } from '../contract/decode';
 import type { EventPage, Health, MonitorEvent, StateSnapshot, Stats } from '../contract/types';
 
@@ -43,6 +44,35 @@ export class Api {
 
   async health(): Promise<Health> {
     return this.#read('/health', decodeHealth);
+  }
+
+  async clients(): Promise<LiveClient[]> {
+    return this.#read('/api/v1/clients', decodeClients);
+  }
+
+  async doctor(): Promise<Doctor> {
+    return this.#read('/api/v1/doctor', decodeDoctor);
+  }
+
+  async monitors(): Promise<OtherMonitor[]> {
+    return this.#read('/api/v1/monitors', decodeMonitors);
+  }
+
+  async store(): Promise<StoreState> {
+    return this.#read('/api/v1/store', decodeStore);
+  }
+
+  async log(lines: number): Promise<LogLine[]> {
+    return this.#read(`/api/v1/log?tail=${lines}`, decodeLog);
+  }
+
+  async runs(): Promise<Run[]> {
+    return this.#read('/api/v1/runs', decodeRuns);
+  }
+
+  /** Asks for something to be done; the server says why when it is not. */
+  async act(method: string, path: string, body?: unknown): Promise<void> {
+    await this.text(path, body === undefined ? { method } : { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
   }
 
   async event(seq: number): Promise<MonitorEvent> {

@@ -1,4 +1,5 @@
 // What the page and its worker say to each other.
+import type { Doctor, LiveClient, LogLine, OtherMonitor, Run, StoreState } from '../contract/machine';
 import type { Sample } from '../contract/metrics';
 import type { Change, Health, MonitorEvent, Session, Stats } from '../contract/types';
 import type { Link } from './connection';
@@ -71,7 +72,10 @@ export interface Summary {
   /** How late the newest live event was when it was stored here. */
   behindMs: number;
   problems: string[];
-  /** Cost that the clients reported in the last hour; undefined when none did. */
+  /** Some of the sums below follow from tokens and prices. */
+  hourEstimated: boolean;
+  todayEstimated: boolean;
+  /** Cost of the last hour, reported or estimated; undefined when none did. */
   hourUsd: number | undefined;
   /** The same since midnight of this browser's day; undefined when the tab does not hold the whole day. */
   todayUsd: number | undefined;
@@ -124,6 +128,15 @@ export interface Exported {
   truncated: boolean;
 }
 
+/** As `POST /api/v1/commands` takes it. */
+export interface Order {
+  command: 'interrupt' | 'stop' | 'prompt';
+  session_id?: string;
+  launch_id?: string;
+  text?: string;
+  force?: boolean;
+}
+
 export type Ask =
   | { what: 'detail'; seq: number }
   | { what: 'json'; seq: number }
@@ -132,6 +145,16 @@ export type Ask =
   | { what: 'stats'; minutes: number }
   /** What the server counts of itself; empty when it does not say. */
   | { what: 'metrics' }
+  | { what: 'clients' }
+  | { what: 'doctor' }
+  | { what: 'monitors' }
+  | { what: 'store' }
+  | { what: 'log'; lines: number }
+  | { what: 'runs' }
+  /** Sends a client away. */
+  | { what: 'disconnect'; client: string }
+  /** Tells an agent something. */
+  | { what: 'tell'; order: Order }
   | { what: 'tools'; from: number; to: number; session: string }
   | { what: 'spend'; from: number; to: number; bins: number; group: SpendGroup }
   | { what: 'files' }
@@ -153,6 +176,14 @@ export interface Answers {
   health: Health;
   stats: Stats;
   metrics: Sample[];
+  clients: LiveClient[];
+  doctor: Doctor;
+  monitors: OtherMonitor[];
+  store: StoreState;
+  log: LogLine[];
+  runs: Run[];
+  disconnect: boolean;
+  tell: boolean;
   tools: ToolReport[];
   spend: SpendReport;
   files: FileReport[];

@@ -6,7 +6,7 @@ import { decodeEvent, decodeRequest, decodeSession } from '../contract/decode';
 import type { ApiRequest } from '../contract/types';
 import { Requests } from './requests';
 
-const made = (change: Partial<ApiRequest>): ApiRequest => ({ seq: 1, time: 0, sessionId: 's', agent: '', main: true, model: 'claude-opus-4-5', input: 10, output: 5, cacheRead: 100, cacheCreation: 20, costUsd: 0.5, durationMs: 900, ...change });
+const made = (change: Partial<ApiRequest>): ApiRequest => ({ seq: 1, time: 0, sessionId: 's', agent: '', main: true, model: 'claude-opus-4-5', input: 10, output: 5, cacheRead: 100, cacheCreation: 20, costUsd: 0.5, estimated: false, durationMs: 900, ...change });
 
 it("understands the server's session with its usage", () => {
   expect(decodeSession(ended)?.usage).toMatchObject({ costStatus: 'reported', source: 'otlp', costUsd: 0.019425, requests: 1, tokens: { input: 1200, output: 42, cacheRead: 21_000, cacheCreation: 300, total: 22_542 }, models: [{ model: 'claude-opus-5-5', tokens: 22_542, costUsd: 0.019425 }] });

@@ -47,7 +47,12 @@ export class Requests {
     return low;
   }
 
-  /** Reported cost since a time; undefined when nothing was priced. */
+  /** Whether some of the cost since a time is an estimate. */
+  estimatedSince(time: number): boolean {
+    return this.list.slice(this.lowerBound(time)).some(({ estimated }) => estimated);
+  }
+
+  /** Cost since a time, reported or estimated; undefined when nothing was priced. */
   costSince(time: number): number | undefined {
     let sum: number | undefined;
     for (let index = this.lowerBound(time); index < this.list.length; index += 1) {

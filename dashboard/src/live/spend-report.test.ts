@@ -4,7 +4,7 @@ import type { ApiRequest } from '../contract/types';
 import { Requests } from './requests';
 import { reportSpend } from './spend-report';
 
-const made = (change: Partial<ApiRequest>): ApiRequest => ({ seq: 1, time: 0, sessionId: 's', agent: '', main: true, model: 'claude-opus-4-5', input: 10, output: 5, cacheRead: 100, cacheCreation: 90, costUsd: 1, durationMs: 900, ...change });
+const made = (change: Partial<ApiRequest>): ApiRequest => ({ seq: 1, time: 0, sessionId: 's', agent: '', main: true, model: 'claude-opus-4-5', input: 10, output: 5, cacheRead: 100, cacheCreation: 90, costUsd: 1, estimated: false, durationMs: 900, ...change });
 const all = (...changes: Partial<ApiRequest>[]): Requests => {
   const requests = new Requests();
   for (const change of changes) requests.add(made(change));

@@ -59,6 +59,8 @@ export function summarize(engine: Engine, searching: boolean): Summary {
     catchingUp: loading.length === 0 ? undefined : { loaded: loading.reduce((sum, hole) => sum + hole.loaded, 0), total: loading.reduce((sum, hole) => sum + hole.total, 0) },
     behindMs: engine.behindMs,
     problems: engine.problems,
+    hourEstimated: engine.requests.estimatedSince(now - HOUR),
+    todayEstimated: engine.requests.estimatedSince(midnight),
     hourUsd: engine.requests.costSince(now - HOUR),
     todayUsd: oldest <= midnight || (sync.atBeginning && !(ring.count === ring.capacity)) ? engine.requests.costSince(midnight) : undefined,
     hourPartial: oldest > now - HOUR && !sync.atBeginning,

@@ -6,11 +6,12 @@ const REST_FACTOR = 10;
 /** The tab is still being filled when a view opens with the page: the first answers are soon out of date. */
 const FIRST_ROUNDS_MS = [250, 500, 1000, 1000];
 
+/** `atOnce`: asks more often at first; not for what costs the server something. */
 export class Poll<Value> {
   value = $state.raw<Value | undefined>(undefined);
   problem = $state('');
 
-  constructor(private readonly ask: () => Promise<Value>, everyMs: number) {
+  constructor(private readonly ask: () => Promise<Value>, everyMs: number, private readonly atOnce = true) {
     $effect(() => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       let open = true;
@@ -18,7 +19,7 @@ export class Poll<Value> {
       const round = async (): Promise<void> => {
         const began = performance.now();
         if (!document.hidden) await this.again();
-        const first = FIRST_ROUNDS_MS[rounds++];
+        const first = this.atOnce ? FIRST_ROUNDS_MS[rounds++] : undefined;
         const rest = first === undefined ? (performance.now() - began) * REST_FACTOR : 0;
         if (open) timer = setTimeout(() => void round(), Math.max(Math.min(everyMs, first ?? everyMs), rest));
       };
