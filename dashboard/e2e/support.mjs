@@ -87,9 +87,23 @@ export async function startMonitor(environment = {}) {
   const url = `http://localhost:${port}`;
   await until(() => fetch(`${url}/health`).then(() => true, () => false), 'the monitor answers', 20_000);
   const proxy = await startProxy({ monitor: url, dist: process.env.MONITOR_DIST ?? '' });
+  const runs = [];
   return {
-    url, page: proxy.url.replace(/\/$/, ''),
+    url, port, home, page: proxy.url.replace(/\/$/, ''),
+    /** An agent of ours under this monitor: `bash` with a script, in a terminal of the launcher's or in place of it. */
+    run: (script, { method = 'subprocess', input = false } = {}) => {
+      const flags = ['run', '--port', String(port), '--no-browser', '--launch-method', method, ...(input ? ['--allow-input'] : []), '--agent-command', 'bash', '--', '-c', script];
+      // A launcher without a terminal has none to give to its agent: script(1) is one.
+      const quoted = [process.env.MONITOR_PROGRAM, ...flags].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+      const [program, given] = input ? ['script', ['-qefc', `exec ${quoted}`, '/dev/null']] : [process.env.MONITOR_PROGRAM, flags];
+      const run = spawn(program, given, { env: { ...process.env, ...folders, ...environment }, stdio: ['pipe', 'pipe', 'ignore'], cwd: home });
+      run.printed = '';
+      run.stdout.on('data', (text) => (run.printed += text));
+      runs.push(run);
+      return run;
+    },
     stop: async () => {
+      for (const run of runs) if (run.exitCode === null && run.signalCode === null) run.kill('SIGKILL');
       await proxy.stop();
       child.kill('SIGTERM');
       if (child.exitCode === null) await once(child, 'exit');
