@@ -112,6 +112,8 @@ export interface ApiRequest {
   /** The cost follows from tokens and prices; nobody reported it. */
   estimated: boolean;
   durationMs: number;
+  /** Known from the server's sums alone: its tokens are those of the context, and the rest is not known. */
+  summed?: true;
 }
 
 /** What a session waits for. */

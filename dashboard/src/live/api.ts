@@ -1,6 +1,7 @@
 // Asks the server over HTTP; every answer is decoded before anyone sees it.
 import { decodeClients, decodeDoctor, decodeLog, decodeMonitors, decodeRuns, decodeStore, type Doctor, type LiveClient, type LogLine, type OtherMonitor, type Run, type StoreState } from '../contract/machine';
 import { decodeErrorMessage, decodeEvent, decodeEventPage, decodeHealth, decodeStateSnapshot, decodeStats, parseJson } from '../contract/decode';
+import { decodeSpans, type SpanReport } from '../contract/spans';
 import type { EventPage, Health, MonitorEvent, StateSnapshot, Stats } from '../contract/types';
 
 const TIMEOUT_MS = 20_000;
@@ -44,6 +45,11 @@ export class Api {
 
   async health(): Promise<Health> {
     return this.#read('/health', decodeHealth);
+  }
+
+  /** One session; with `since` only what an event after it changed. */
+  async spans(sessionId: string, since: number | undefined): Promise<SpanReport> {
+    return this.#read(`/api/v1/sessions/${encodeURIComponent(sessionId)}/spans${since === undefined ? '' : `?since=${since}`}`, decodeSpans);
   }
 
   async clients(): Promise<LiveClient[]> {

@@ -17,6 +17,7 @@ import type { DividerRow } from './rows';
 import { EventStore, isError } from './store';
 import { summarize } from './summary';
 import { Sync, type Hole } from './sync';
+import { ToldSessions } from './told-sessions';
 
 /** A slice of a search; short enough that a request for rows waits less than half a frame. */
 const SLICE_MS = 6;
@@ -34,6 +35,7 @@ export class Engine {
   readonly rates = new Rates();
   readonly requests = new Requests();
   history: HistorySearch | undefined;
+  readonly told: ToldSessions;
   /** Todo lists that were fetched because their events are older than this tab; empty when the server has none. */
   readonly olderTodos = new Map<string, TodoReport[]>();
   terms: Term[] = [];
@@ -56,6 +58,7 @@ export class Engine {
   constructor(origin: string, token: string, readonly capacity: number, private readonly post: (message: FromWorker) => void) {
     this.api = new Api(origin);
     this.api.token = token;
+    this.told = new ToldSessions(this.api);
     this.store = new EventStore(capacity);
     this.sync = this.#newSync();
     this.query = this.#newQuery();
@@ -230,6 +233,7 @@ export class Engine {
     this.sessions.clear();
     this.#notes.length = 0;
     this.olderTodos.clear();
+    this.told.clear();
     this.requests.clear();
     this.hiddenTo = 0;
     this.#totalsAt = 0;

@@ -9,6 +9,7 @@ import { criticalPath, lanesOf, type Lane } from './lanes';
 import { spendingOf, type Spending } from './spent';
 import type { EventStore } from './store';
 import { silencesOf, type Silences } from './time-axis';
+import { reportTold, type FromServer } from './told-report';
 
 export interface Span {
   seq: number;
@@ -102,6 +103,10 @@ export interface SessionReport {
   from: number;
   events: number;
   truncated: boolean;
+  /** It is all of the session, as the server tells it. */
+  told: boolean;
+  /** Calls that are not in it, because there are too many. */
+  leftOut: number;
 }
 
 const SPANS_MAX = 100_000;
@@ -138,28 +143,42 @@ export interface Wanted {
   critical: boolean;
 }
 
-export function reportSession(engine: Engine, sessionId: string, { known, spans, critical }: Wanted): SessionReport | undefined {
+/** From the server where it tells of the session, with what only events have (files, notices, the tokens of each request) from those in this tab; else from those alone. */
+export async function reportSession(engine: Engine, sessionId: string, { known, spans, critical }: Wanted): Promise<SessionReport | undefined> {
   const { store, sync, requests } = engine;
   const live = engine.sessions.get(sessionId);
-  const version = `${sessionId} ${spans} ${critical} ${live?.lastSeq ?? 0} ${live?.state ?? ''} ${sync.low} ${sync.holes.length} ${requests.changes} ${store.ring.count < store.ring.capacity ? 0 : store.ring.floor}`;
+  const told = await engine.told.of(sessionId, live?.lastSeq ?? 0);
+  const version = `${sessionId} ${told?.version ?? ''} ${spans} ${critical} ${live?.lastSeq ?? 0} ${live?.state ?? ''} ${sync.low} ${sync.holes.length} ${requests.changes} ${store.ring.count < store.ring.capacity ? 0 : store.ring.floor}`;
   if (version === known) return undefined;
   const report: SessionReport = { ...emptyReport(version), truncated: !sync.atBeginning, requests: requests.list.filter((request) => request.sessionId === sessionId) };
   const session = store.sessions.find(sessionId);
-  if (session === undefined) return report;
-  new Reader(store, session, report, live?.state === 'need' ? (live.reason?.seq ?? 0) : 0).read();
-  layOut(report, live?.state === 'ended' ? live.lastEventAt : Date.now() + (engine.link.skewMs ?? 0), critical);
+  if (session === undefined && !told) return report;
+  if (session !== undefined) new Reader(store, session, report, live?.state === 'need' ? (live.reason?.seq ?? 0) : 0).read();
+  const now = live?.state === 'ended' ? live.lastEventAt : Date.now() + (engine.link.skewMs ?? 0);
+  if (told) merge(report, reportTold(told, sessionId, now), live?.counts.events ?? 0);
+  layOut(report, now, critical);
   return spans ? report : { ...report, spans: [] };
+}
+
+/** The server's view of the session, and beside it what is known from events alone. */
+function merge(report: SessionReport, { marks, requests, leftOut, ...told }: FromServer, events: number): void {
+  const known = new Set([...report.marks, ...report.requests].map(({ seq }) => seq));
+  // A prompt of which only its later turn is in this tab.
+  report.marks = [...report.marks, ...marks.filter(({ seq }) => !known.has(seq))].sort((a, b) => a.time - b.time);
+  report.requests = [...report.requests, ...requests.filter(({ seq }) => !known.has(seq))].sort((a, b) => a.time - b.time);
+  Object.assign(report, told, { told: true, events: Math.max(report.events, events), leftOut, truncated: false });
 }
 
 function layOut(report: SessionReport, now: number, critical: boolean): void {
   const { spans, marks } = report;
   report.lanes = lanesOf(spans, now);
   report.silences = silencesOf([...spans.map((span) => ({ from: span.start, to: span.end || Infinity })), ...marks.map(({ time }) => ({ from: time, to: time }))]);
-  report.spending = spendingOf(report, now);
+  if (!report.told) report.spending = spendingOf(report, now);
   report.calls = spans.length;
   report.failed = report.lanes.reduce((sum, lane) => sum + lane.failed, 0);
   const began = marks.findLast((mark) => mark.kind === 'prompt.submitted')?.time ?? 0;
-  if (critical) report.path = Float64Array.from(criticalPath(report.lanes, report.agents, began, now));
+  if (!critical) report.path = new Float64Array();
+  else if (!report.told) report.path = Float64Array.from(criticalPath(report.lanes, report.agents, began, now));
 }
 
 class Reader {

@@ -38,7 +38,7 @@ export function tracksOf(report: SessionReport, lanes: readonly Lane[], now: num
     tracks.push(make({ top, height }));
     top += height;
   };
-  const main = report.requests.filter((request) => request.main);
+  const main = report.requests.filter((request) => request.main && contextOf(request) > 0);
   const last = main[main.length - 1];
   if (last && main.length > 1) {
     const highest = Math.max(...main.map(contextOf));
