@@ -34,6 +34,10 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return parseMetrics(await engine.api.text('/metrics'));
     case 'stats':
       return engine.api.stats(ask.minutes);
+    case 'transcript':
+      return engine.api.transcript(ask.sessionId, ask.before, ask.limit, ask.agent);
+    case 'gitDiff':
+      return engine.api.gitDiff(ask.path);
     case 'clients':
       return engine.api.clients();
     case 'doctor':

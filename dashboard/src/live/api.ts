@@ -1,6 +1,8 @@
 // Asks the server over HTTP; every answer is decoded before anyone sees it.
 import { decodeClients, decodeDoctor, decodeLog, decodeMonitors, decodeRuns, decodeStore, type Doctor, type LiveClient, type LogLine, type OtherMonitor, type Run, type StoreState } from '../contract/machine';
 import { decodeErrorMessage, decodeEvent, decodeEventPage, decodeHealth, decodeStateSnapshot, decodeStats, parseJson } from '../contract/decode';
+import { decodeGitDiff, type GitDiff } from '../contract/git-diff';
+import { decodeTranscript, type TranscriptPage } from '../contract/transcript';
 import { decodeSpans, type SpanReport } from '../contract/spans';
 import type { EventPage, Health, MonitorEvent, StateSnapshot, Stats } from '../contract/types';
 
@@ -50,6 +52,16 @@ export class Api {
   /** One session; with `since` only what an event after it changed. */
   async spans(sessionId: string, since: number | undefined): Promise<SpanReport> {
     return this.#read(`/api/v1/sessions/${encodeURIComponent(sessionId)}/spans${since === undefined ? '' : `?since=${since}`}`, decodeSpans);
+  }
+
+  /** What was said, from the end back; `agent` a subagent. */
+  async transcript(sessionId: string, before: number | undefined, limit: number, agent = ''): Promise<TranscriptPage> {
+    const parameters = new URLSearchParams({ limit: String(limit), ...(before === undefined ? {} : { before: String(before) }), ...(agent === '' ? {} : { agent }) });
+    return this.#read(`/api/v1/sessions/${encodeURIComponent(sessionId)}/transcript?${parameters}`, decodeTranscript);
+  }
+
+  async gitDiff(path: string): Promise<GitDiff> {
+    return this.#read(`/api/v1/files/diff?${new URLSearchParams({ path, against: 'git' })}`, decodeGitDiff);
   }
 
   async clients(): Promise<LiveClient[]> {
@@ -105,6 +117,13 @@ export class Api {
     const body = await response.text();
     if (!response.ok) throw new ApiError(response.status, decodeErrorMessage(parseJson(body)) || `${path} answered ${response.status}`);
     return body;
+  }
+
+  /** What streams for as long as it takes: for downloads that have to bring the token. */
+  async blob(path: string): Promise<Blob> {
+    const response = await fetch(this.origin + path, { headers: { Authorization: `Bearer ${this.token}` }, credentials: 'same-origin' });
+    if (!response.ok) throw new ApiError(response.status, decodeErrorMessage(parseJson(await response.text())) || `${path} answered ${response.status}`);
+    return response.blob();
   }
 
   async #read<Value>(path: string, decode: (value: unknown) => Value | undefined): Promise<Value> {

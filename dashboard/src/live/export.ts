@@ -1,10 +1,11 @@
 // Writes what the filter shows as one JSON file with its circumstances.
 import { parseJson } from '../contract/decode';
 import type { Engine } from './engine';
+import { split } from './filter-language';
 import type { Exported } from './protocol';
 import { Flag } from './ring';
 
-/** More than this is the server's job; the file says that it was cut. */
+/** More than this is the server's job. After a clearing, which the server knows nothing of, the file says that it was cut. */
 export const EXPORT_EVENTS_MAX = 100_000;
 const PAGE = 1000;
 
@@ -18,6 +19,8 @@ export async function exportList(engine: Engine, filter: string, timeZone: strin
     seqs.add(seq);
     cut = seqs.size >= EXPORT_EVENTS_MAX;
   }
+  const incomplete = cut || ((history ? !history.done : !engine.sync.atBeginning) && engine.totalEvents > EXPORT_EVENTS_MAX);
+  if (incomplete && engine.hiddenTo === 0) return exportStream(engine, filter);
   const sorted = [...seqs].sort((a, b) => a - b);
   const wanted = sorted.slice(-EXPORT_EVENTS_MAX);
   const truncated = cut || wanted.length < sorted.length || (history !== undefined && !history.done);
@@ -41,7 +44,14 @@ export async function exportList(engine: Engine, filter: string, timeZone: strin
     truncated: truncated || found.length < wanted.length,
   };
   const parts = [`{"meta":${JSON.stringify(meta, undefined, 1)},\n"events":[\n`, ...found.map((text, index) => (index === 0 ? text : `,\n${text}`)), '\n]}\n'];
-  return { blob: new Blob(parts, { type: 'application/json' }), count: found.length, truncated: meta.truncated };
+  return { stream: '', blob: new Blob(parts, { type: 'application/json' }), count: found.length, truncated: meta.truncated };
+}
+
+/** A browser downloads it by itself, unless it has to bring the token. */
+async function exportStream({ api }: Engine, filter: string): Promise<Exported> {
+  const q = split(filter).filter((token) => !/^raw:/i.test(token)).join(' ');
+  const path = `/api/v1/events/export?${new URLSearchParams({ format: 'ndjson', ...(q === '' ? {} : { q }) })}`;
+  return { stream: path, blob: api.token === '' ? new Blob() : await api.blob(path), count: 0, truncated: false };
 }
 
 /** Of a row all its events: a call's end, and what follows from it. */

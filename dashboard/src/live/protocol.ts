@@ -1,5 +1,7 @@
 // What the page and its worker say to each other.
 import type { Doctor, LiveClient, LogLine, OtherMonitor, Run, StoreState } from '../contract/machine';
+import type { TranscriptPage } from '../contract/transcript';
+import type { GitDiff } from '../contract/git-diff';
 import type { Sample } from '../contract/metrics';
 import type { Change, Health, MonitorEvent, Session, Stats } from '../contract/types';
 import type { Link } from './connection';
@@ -123,6 +125,8 @@ export interface Detail {
 }
 
 export interface Exported {
+  /** More than a tab can hold: the path where the server streams it all, one event a line. */
+  stream: string;
   blob: Blob;
   count: number;
   truncated: boolean;
@@ -145,6 +149,9 @@ export type Ask =
   | { what: 'stats'; minutes: number }
   /** What the server counts of itself; empty when it does not say. */
   | { what: 'metrics' }
+  /** What was said in a session, from its end back. */
+  | { what: 'transcript'; sessionId: string; before: number | undefined; limit: number; agent?: string }
+  | { what: 'gitDiff'; path: string }
   | { what: 'clients' }
   | { what: 'doctor' }
   | { what: 'monitors' }
@@ -176,6 +183,8 @@ export interface Answers {
   health: Health;
   stats: Stats;
   metrics: Sample[];
+  transcript: TranscriptPage;
+  gitDiff: GitDiff;
   clients: LiveClient[];
   doctor: Doctor;
   monitors: OtherMonitor[];

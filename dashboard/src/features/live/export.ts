@@ -5,13 +5,14 @@ export async function exportShown(): Promise<void> {
   app.toast('Exporting');
   try {
     const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    const { blob, count, truncated } = await app.client.ask({ what: 'export', filter: app.route.filter, timeZone });
+    const { blob, count, truncated, stream } = await app.client.ask({ what: 'export', filter: app.route.filter, timeZone });
     const link = document.createElement('a');
-    link.href = URL.createObjectURL(blob);
-    link.download = `monitor-${app.port}-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`;
+    link.href = stream !== '' && blob.size === 0 ? app.origin + stream : URL.createObjectURL(blob);
+    link.download = `monitor-${app.port}-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.${stream === '' ? 'json' : 'ndjson'}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    app.toast(`Exported ${count.toLocaleString('en-US')} events${truncated ? '; the file says that it was cut' : ''}`);
+    if (stream !== '') app.toast('More than a tab holds: the server streams all that the filter finds, one event a line');
+    else app.toast(`Exported ${count.toLocaleString('en-US')} events${truncated ? '; the file says that it was cut' : ''}`);
   } catch (error) {
     app.toast(`The export failed: ${error instanceof Error ? error.message : 'unknown reason'}`);
   }
