@@ -64,18 +64,18 @@ fn schemathesis_finds_no_answer_that_the_document_does_not_describe() {
     let home = Home::new();
     let (monitor, document) = monitor(&home);
 
-    let Some(output) = schemathesis(&home, &monitor, &document, &["--max-examples", "20"]) else { return };
+    // Of a document that leaves out one field of a session it says so. First, since later it deletes the sessions.
+    let mut other = document.clone();
+    other["components"]["schemas"]["Session"]["properties"].as_object_mut().unwrap().remove("cwd");
+    let few = ["--max-examples", "1", "--include-path", "/api/v1/sessions"];
+    let Some(output) = schemathesis(&home, &monitor, &other, &few) else { return };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains("cwd"), "{said}");
+
+    let output = schemathesis(&home, &monitor, &document, &["--max-examples", "20"]).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("Tested: 32"), "{said}");
-
-    // It would have: of a document that leaves out one field of a session it says so.
-    let mut other = document.clone();
-    other["components"]["schemas"]["Session"]["properties"].as_object_mut().unwrap().remove("cwd");
-    let output =
-        schemathesis(&home, &monitor, &other, &["--max-examples", "1", "--include-path", "/api/v1/sessions"]).unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!output.status.success() && said.contains("cwd"), "{said}");
 }
 
 #[test]
