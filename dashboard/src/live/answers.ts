@@ -9,9 +9,9 @@ import { rowOfEvent } from './history';
 import { Flag } from './ring';
 import { detailOf, rowOf, type EventRow } from './rows';
 import { reportSession } from './session-report';
-import { reportSpend } from './spend-report';
+import { reportUsage } from './usage-report';
 import { loadChange, reportFiles, reportMemory } from './files-report';
-import { reportTodos, reportTools, todosOf, type TodoReport } from './reports';
+import { reportTodos, todosOf, type TodoReport } from './reports';
 
 const RELATED_MAX = 12;
 /** How far back related rows are looked for. */
@@ -38,6 +38,14 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return engine.api.transcript(ask.sessionId, ask.before, ask.limit, ask.agent);
     case 'gitDiff':
       return engine.api.gitDiff(ask.path);
+    case 'usage':
+      return reportUsage(engine, ask);
+    case 'pin':
+      await engine.api.act(ask.pinned ? 'PUT' : 'DELETE', `/api/v1/sessions/${encodeURIComponent(ask.sessionId)}/pin`);
+      return true;
+    case 'erase':
+      await engine.api.act('DELETE', `/api/v1/sessions/${encodeURIComponent(ask.sessionId)}`);
+      return true;
     case 'clients':
       return engine.api.clients();
     case 'doctor':
@@ -56,10 +64,6 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
     case 'tell':
       await engine.api.act('POST', '/api/v1/commands', ask.order);
       return true;
-    case 'tools':
-      return reportTools(engine.store, ask.from, ask.to, ask.session);
-    case 'spend':
-      return reportSpend(engine.requests, ask.from, ask.to, ask.bins, ask.group, (id) => engine.sessions.get(id)?.project ?? '');
     case 'files':
       return reportFiles(engine.store);
     case 'latest':

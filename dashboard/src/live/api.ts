@@ -3,6 +3,7 @@ import { decodeClients, decodeDoctor, decodeLog, decodeMonitors, decodeRuns, dec
 import { decodeErrorMessage, decodeEvent, decodeEventPage, decodeHealth, decodeStateSnapshot, decodeStats, parseJson } from '../contract/decode';
 import { decodeGitDiff, type GitDiff } from '../contract/git-diff';
 import { decodeTranscript, type TranscriptPage } from '../contract/transcript';
+import { decodeOverTime, type OverTime } from '../contract/over-time';
 import { decodeSpans, type SpanReport } from '../contract/spans';
 import type { EventPage, Health, MonitorEvent, StateSnapshot, Stats } from '../contract/types';
 
@@ -62,6 +63,11 @@ export class Api {
 
   async gitDiff(path: string): Promise<GitDiff> {
     return this.#read(`/api/v1/files/diff?${new URLSearchParams({ path, against: 'git' })}`, decodeGitDiff);
+  }
+
+  /** Undefined from a server without sums. */
+  async overTime({ from, to, step, group }: { from: number; to: number; step: string; group: string }): Promise<OverTime | undefined> {
+    return decodeOverTime(parseJson(await this.text(`/api/v1/stats?${new URLSearchParams({ minutes: '1', from: String(Math.round(from)), to: String(Math.round(to)), step, group })}`)));
   }
 
   async clients(): Promise<LiveClient[]> {

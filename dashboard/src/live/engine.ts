@@ -1,6 +1,6 @@
 // The worker's heart: takes what the server sends, keeps it, answers the page. Everything here runs beside the page, never in it.
 import { decodeEvents, decodeGap, decodeHello, decodeRequest, decodeStateChange } from '../contract/decode';
-import type { MonitorEvent, Session, StateSnapshot } from '../contract/types';
+import type { Hello, MonitorEvent, Session, StateSnapshot } from '../contract/types';
 import { Api } from './api';
 import { answer } from './answers';
 import { Connection, type Link } from './connection';
@@ -36,6 +36,9 @@ export class Engine {
   readonly requests = new Requests();
   history: HistorySearch | undefined;
   readonly told: ToldSessions;
+  /** Whether the server keeps sums over time; found out by asking. */
+  sums = true;
+  #lastHello: Hello | undefined;
   /** Todo lists that were fetched because their events are older than this tab; empty when the server has none. */
   readonly olderTodos = new Map<string, TodoReport[]>();
   terms: Term[] = [];
@@ -140,6 +143,8 @@ export class Engine {
   #hello(value: unknown): void {
     const hello = decodeHello(value);
     if (!hello) return;
+    this.sums = true;
+    this.#lastHello = hello;
     const { link } = this;
     const known = this.server;
     this.server = { version: hello.version, port: hello.port, instance: hello.instance, epoch: hello.epoch };
@@ -160,7 +165,9 @@ export class Engine {
   #events(value: unknown): void {
     const events = decodeEvents(value);
     const stored = events.filter((event) => event.seq > 0);
-    if (stored.length < events.length) this.post({ type: 'volatile', events: events.filter((event) => event.seq === 0) });
+    const passing = events.filter((event) => event.seq === 0);
+    if (passing.length > 0) this.post({ type: 'volatile', events: passing });
+    if (passing.some(({ kind }) => kind === 'session.deleted')) this.#forget();
     const newest = stored[stored.length - 1];
     if (newest) this.behindMs = Math.max(0, Date.now() + (this.link.skewMs ?? 0) - newest.recordedAt);
     this.#insert(stored);
@@ -240,6 +247,17 @@ export class Engine {
     this.store = new EventStore(this.capacity);
     this.sync = this.#newSync();
     this.#restart();
+  }
+
+  /** A session was deleted: nothing of it may stay here, so the tab is filled anew. */
+  #forget(): void {
+    const high = this.store.ring.high;
+    const sessions = [...this.sessions];
+    this.#newFolder();
+    for (const [id, session] of sessions) this.sessions.set(id, session);
+    if (this.#lastHello) this.sync.hello({ ...this.#lastHello, seqLast: Math.max(this.#lastHello.seqLast, high) }, 0);
+    void this.#loadState();
+    this.#changed();
   }
 
   #newSync(): Sync {

@@ -8,9 +8,9 @@ import type { Link } from './connection';
 import type { Context } from './requests';
 import type { Histogram } from './query';
 import type { FileReport, MemoryReport } from './files-report';
-import type { TodoReport, ToolReport } from './reports';
+import type { TodoReport } from './reports';
 import type { SessionReport } from './session-report';
-import type { SpendGroup, SpendReport } from './spend-report';
+import type { UsageReport, UsageWanted } from './usage-report';
 import type { EventRow, Row } from './rows';
 
 export interface WindowRequest {
@@ -152,6 +152,11 @@ export type Ask =
   /** What was said in a session, from its end back. */
   | { what: 'transcript'; sessionId: string; before: number | undefined; limit: number; agent?: string }
   | { what: 'gitDiff'; path: string }
+  | ({ what: 'usage' } & UsageWanted)
+  /** Keeps a session when its days are removed, or no longer. */
+  | { what: 'pin'; sessionId: string; pinned: boolean }
+  /** Deletes a session from every file. */
+  | { what: 'erase'; sessionId: string }
   | { what: 'clients' }
   | { what: 'doctor' }
   | { what: 'monitors' }
@@ -162,8 +167,6 @@ export type Ask =
   | { what: 'disconnect'; client: string }
   /** Tells an agent something. */
   | { what: 'tell'; order: Order }
-  | { what: 'tools'; from: number; to: number; session: string }
-  | { what: 'spend'; from: number; to: number; bins: number; group: SpendGroup }
   | { what: 'files' }
   /** The newest events of some namespaces, whatever this tab keeps. */
   | { what: 'latest'; namespaces: string; limit: number }
@@ -185,6 +188,9 @@ export interface Answers {
   metrics: Sample[];
   transcript: TranscriptPage;
   gitDiff: GitDiff;
+  usage: UsageReport;
+  pin: boolean;
+  erase: boolean;
   clients: LiveClient[];
   doctor: Doctor;
   monitors: OtherMonitor[];
@@ -193,8 +199,6 @@ export interface Answers {
   runs: Run[];
   disconnect: boolean;
   tell: boolean;
-  tools: ToolReport[];
-  spend: SpendReport;
   files: FileReport[];
   latest: EventRow[];
   memory: MemoryReport[];

@@ -29,6 +29,8 @@ export interface SpendReport {
   /** Requests whose model had no price. */
   unpriced: number;
   unpricedModels: string[];
+  /** The part of the cost that nobody reported. */
+  estimatedUsd: number;
 }
 
 const SERIES_MAX = 4;
@@ -41,7 +43,7 @@ export function reportSpend(requests: Requests, from: number, to: number, bins: 
   const sessions = new Map<string, { costUsd: number; agents: Map<string, number> }>();
   const contexts = new Map<string, ContextLine>();
   const unpriced = new Set<string>();
-  const report: SpendReport = { from, to, costs: [], tokens, contexts: [], top: [], requests: 0, unpriced: 0, unpricedModels: [] };
+  const report: SpendReport = { from, to, costs: [], tokens, contexts: [], top: [], requests: 0, unpriced: 0, unpricedModels: [], estimatedUsd: 0 };
   for (let index = requests.lowerBound(from); index < requests.list.length; index += 1) {
     const request = requests.list[index];
     if (!request || request.time > to) break;
@@ -63,6 +65,7 @@ export function reportSpend(requests: Requests, from: number, to: number, bins: 
     const name = group === 'model' ? shortModel(request.model) : group === 'agent' ? agent : projectOf(request.sessionId) || 'unknown';
     const one = series.get(name) ?? { name, total: 0, bins: empty() };
     series.set(name, one);
+    if (request.estimated) report.estimatedUsd += request.costUsd;
     one.total += request.costUsd;
     one.bins[bin] = (one.bins[bin] ?? 0) + request.costUsd;
     const session = sessions.get(request.sessionId) ?? { costUsd: 0, agents: new Map<string, number>() };
@@ -80,7 +83,7 @@ export function reportSpend(requests: Requests, from: number, to: number, bins: 
   return report;
 }
 
-function fewest(series: SpendSeries[], bins: number): SpendSeries[] {
+export function fewest(series: SpendSeries[], bins: number): SpendSeries[] {
   if (series.length <= SERIES_MAX) return series;
   const rest = series.slice(SERIES_MAX - 1);
   const other: SpendSeries = { name: 'other', total: rest.reduce((sum, { total }) => sum + total, 0), bins: Array.from({ length: bins }, (_, bin) => rest.reduce((sum, one) => sum + (one.bins[bin] ?? 0), 0)) };
