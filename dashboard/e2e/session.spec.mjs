@@ -215,6 +215,65 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
+test('a session is pinned and let go from its menu, and deleted from everywhere once the question is answered', { skip }, async () => {
+  const [kept, gone] = [await conversation(), await conversation()];
+  const word = unique('erased');
+  for (const one of [kept, gone]) {
+    await one.send('UserPromptSubmit', { prompt: 'go' });
+    await one.call('Bash', { command: `echo ${one === gone ? word : 'stays'}` }, ok);
+    await one.send('Stop', {});
+  }
+  const { page, problems, close } = await open(chrome, `/s/${gone.id}`, {}, monitor.page);
+  await connected(page);
+  const pinned = async () => (await json('/api/v1/state')).sessions.find((session) => session.session_id === gone.id)?.pinned === true;
+  const menu = page.getByRole('dialog', { name: 'Keep or delete' });
+  const open_ = () => page.getByRole('button', { name: 'Keep or delete' }).click();
+  await open_();
+  await menu.getByRole('button', { name: 'Pin', exact: true }).click();
+  await until(pinned, 'it is pinned');
+  await page.locator('.head').getByText(/, pinned/).waitFor();
+  await open_();
+  await menu.getByRole('button', { name: 'Unpin' }).click();
+  await until(async () => !(await pinned()), 'it is let go');
+  await open_();
+  await menu.getByRole('button', { name: 'Delete' }).click();
+  await page.keyboard.press('Escape');
+  assert.ok((await json(`/api/v1/events?session=${gone.id}`)).events.length > 0, 'a question is no deed');
+  await menu.getByRole('button', { name: 'Delete' }).click();
+  await menu.getByRole('button', { name: 'Yes, delete' }).click();
+  await page.getByText('was deleted. Backups and exports made before still have it').waitFor();
+  assert.deepEqual((await json(`/api/v1/events?session=${gone.id}`)).events, []);
+  await until(() => new URL(page.url()).pathname === '/live', 'the page of a session that is gone is left');
+  await page.fill('#filter', `session:${kept.id.slice(0, 8)}`);
+  await page.locator('#events .row:not([hidden])', { hasText: 'echo stays' }).waitFor();
+  await page.fill('#filter', word);
+  await page.getByText('Nothing matches').or(page.getByText('No event matches')).first().waitFor();
+  assert.equal(await page.getByRole('listitem').filter({ hasText: gone.id.slice(0, 8) }).count(), 0);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("Usage tells the server's sums, also of what the tab does not keep", { skip }, async () => {
+  const { send, call, write, says, prompt } = await conversation();
+  await send('UserPromptSubmit', { prompt: 'go' });
+  for (let step = 0; step < 7; step += 1) await call('NotebookEdit', { notebook_path: '/w/a.ipynb', new_source: String(step) }, {});
+  await write(prompt('go'), says([{ type: 'text', text: 'done' }], { cache_read_input_tokens: 1_000_000 }));
+  const sums = () => json(`/api/v1/stats?minutes=1&group=model&step=1h&from=${Date.now() - 86_400_000}`);
+  await until(async () => ((await sums()).over_time.total.cost_usd ?? 0) > 0, 'the cost is counted');
+  await post('/emit', Array.from({ length: 6000 }, (_, number) => ({ namespace: 'system', event: 'filler', data: { number } })));
+  const { page, problems, close } = await open(chrome, '/usage?keep=4096', {}, monitor.page);
+  await connected(page);
+  await page.getByRole('button', { name: '30 d' }).click();
+  await page.getByText(/of all calls that ended, last 30 d/).waitFor();
+  const row = page.getByRole('row', { name: /^NotebookEdit/ });
+  await row.waitFor();
+  assert.match(await row.innerText(), /NotebookEdit\s+7\b/);
+  const { total } = (await sums()).over_time;
+  await page.getByText(`in range $${total.cost_usd.toFixed(2)}, estimated`).waitFor();
+  assert.deepEqual(problems, []);
+  await close();
+});
+
 test('an export of more than a tab holds is streamed by the server, all of it', { skip }, async () => {
   const word = unique('many');
   for (let round = 0; round < 11; round += 1) await post('/emit', Array.from({ length: 10_000 }, (_, number) => ({ namespace: 'system', event: 'filler', data: { message: `${word} ${round} ${number}` } })));

@@ -121,7 +121,7 @@ test('cost and tokens are those that the client reported, and nothing where it r
   await send('SessionStart', { source: 'startup' });
   const { page, problems, close } = await open(chrome, `/s/${id}?tab=cost`);
   await connected(page);
-  await until(async () => (await main(page)).includes('Nobody reported what this session costs'), 'no figure is made up');
+  await until(async () => (await main(page)).includes('Nobody told what this session costs'), 'no figure is made up');
   const at = `${Date.now()}000000`;
   const value = (entry) => (typeof entry === 'string' ? { stringValue: entry } : Number.isInteger(entry) ? { intValue: entry } : { doubleValue: entry });
   const attributes = { 'session.id': id, 'event.name': 'api_request', 'event.sequence': 1, model: 'claude-opus-4-8', input_tokens: 1200, output_tokens: 42, cache_read_tokens: 21_000, cache_creation_tokens: 300, cost_usd: 1.2345, duration_ms: 900, request_id: unique('req_'), query_source: 'main' };

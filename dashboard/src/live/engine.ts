@@ -39,6 +39,8 @@ export class Engine {
   /** Whether the server keeps sums over time; found out by asking. */
   sums = true;
   #lastHello: Hello | undefined;
+  /** Sessions that were deleted, each with the newest number of that time. */
+  readonly #deleted = new Map<string, number>();
   /** Todo lists that were fetched because their events are older than this tab; empty when the server has none. */
   readonly olderTodos = new Map<string, TodoReport[]>();
   terms: Term[] = [];
@@ -167,7 +169,7 @@ export class Engine {
     const stored = events.filter((event) => event.seq > 0);
     const passing = events.filter((event) => event.seq === 0);
     if (passing.length > 0) this.post({ type: 'volatile', events: passing });
-    if (passing.some(({ kind }) => kind === 'session.deleted')) this.#forget();
+    for (const { kind, sessionId } of passing) if (kind === 'session.deleted') this.#forget(sessionId);
     const newest = stored[stored.length - 1];
     if (newest) this.behindMs = Math.max(0, Date.now() + (this.link.skewMs ?? 0) - newest.recordedAt);
     this.#insert(stored);
@@ -221,6 +223,7 @@ export class Engine {
     const ordered = history ? [...events].sort((a, b) => b.seq - a.seq) : events;
     let changed = false;
     for (const event of ordered) {
+      if (event.seq <= (this.#deleted.get(event.sessionId) ?? 0)) continue;
       const inserted = this.store.insert(event);
       if (!inserted) continue;
       this.rates.add(event.time, isError(event));
@@ -250,12 +253,14 @@ export class Engine {
   }
 
   /** A session was deleted: nothing of it may stay here, so the tab is filled anew. */
-  #forget(): void {
-    const high = this.store.ring.high;
+  #forget(sessionId: string): void {
+    const high = Math.max(this.store.ring.high, this.#lastHello?.seqLast ?? 0);
+    // The server tells it while it is still deleting: what it gives until then must not come back.
+    this.#deleted.set(sessionId, high);
     const sessions = [...this.sessions];
     this.#newFolder();
-    for (const [id, session] of sessions) this.sessions.set(id, session);
-    if (this.#lastHello) this.sync.hello({ ...this.#lastHello, seqLast: Math.max(this.#lastHello.seqLast, high) }, 0);
+    for (const [id, session] of sessions) if (id !== sessionId) this.sessions.set(id, session);
+    if (this.#lastHello) this.sync.hello({ ...this.#lastHello, seqLast: high }, 0);
     void this.#loadState();
     this.#changed();
   }
