@@ -45,7 +45,7 @@ it('joins windows by line, the later reading of one in place of the earlier', ()
 
 it('takes weight and code from Markdown, and leaves all else as it was written', () => {
   expect(piecesOf('see **this** in `a.rs` *now* <b>x</b>')).toEqual([{ kind: 'text', text: 'see ' }, { kind: 'strong', text: 'this' }, { kind: 'text', text: ' in ' }, { kind: 'code', text: 'a.rs' }, { kind: 'text', text: ' *now* <b>x</b>' }]);
-  expect(piecesOf('before\n```rust\nfn a() {}\n```\nafter')).toEqual([{ kind: 'text', text: 'before\n' }, { kind: 'block', text: 'fn a() {}' }, { kind: 'text', text: '\nafter' }]);
+  expect(piecesOf('before\n```rust\nfn a() {}\n```\nafter')).toEqual([{ kind: 'text', text: 'before\n' }, { kind: 'block', text: 'fn a() {}' }, { kind: 'text', text: 'after' }]);
   expect(piecesOf('```\nopen to the end')).toEqual([{ kind: 'block', text: 'open to the end' }]);
   expect(piecesOf('**not closed and `neither')).toEqual([{ kind: 'text', text: '**not closed and `neither' }]);
 });

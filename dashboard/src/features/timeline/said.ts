@@ -128,7 +128,8 @@ export function piecesOf(text: string): Piece[] {
   const pieces: Piece[] = [];
   text.split(/^```[^\n]*\n([\s\S]*?)(?:^```[ \t]*$|$(?![\s\S]))/m).forEach((part, index) => {
     if (index % 2 === 1) return void pieces.push({ kind: 'block', text: part.replace(/\n$/, '') });
-    for (const found of part.matchAll(/`([^`\n]+)`|\*\*([^*\n]+)\*\*|[^`*]+|[`*]/g)) {
+    // A block is a line of its own: the break after it is its end.
+    for (const found of (index > 0 ? part.replace(/^\n/, '') : part).matchAll(/`([^`\n]+)`|\*\*([^*\n]+)\*\*|[^`*]+|[`*]/g)) {
       const [whole, code, strong] = found;
       const last = pieces[pieces.length - 1];
       if (code !== undefined) pieces.push({ kind: 'code', text: code });
