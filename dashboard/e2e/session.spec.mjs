@@ -81,7 +81,7 @@ test('an older server without spans and transcripts is shown from the events of 
   await page.getByRole('img', { name: /^1 calls of 1 agents/ }).waitFor();
   await page.getByText(/events kept in this tab/).waitFor();
   await page.getByRole('navigation', { name: 'Session' }).getByText('Transcript').click();
-  await page.getByText('as hooks told them. no such path').waitFor();
+  await page.getByText('as hooks told them. No such path').waitFor();
   await page.getByRole('region', { name: 'Transcript' }).getByText('kept here').waitFor();
   await context.close();
 });
@@ -103,7 +103,7 @@ test('the transcript shows what was said, joined with calls, loads older turns o
   const story = page.getByRole('region', { name: 'Transcript' });
   await story.getByText('undefined <b>name</b>').waitFor();
   assert.equal(await story.getByText('a secret thought').count(), 0, 'thinking is off at first');
-  await story.getByRole('button', { name: 'Thinking 1' }).click();
+  await page.getByRole('button', { name: 'Thinking 1' }).click();
   await story.getByText('a secret thought').waitFor();
   assert.equal(await story.getByText('question 2', { exact: true }).count(), 0, 'the beginning is not loaded');
   await until(async () => {

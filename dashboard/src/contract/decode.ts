@@ -296,7 +296,7 @@ export function decodeChange(value: unknown): Omit<Change, 'callSeq'> {
 /** The message of a REST error body, for people. */
 export function decodeErrorMessage(value: unknown): string {
   const error = object(object(value)['error']);
-  return [line(text(error['message'])), line(text(error['suggestion']))].filter((part) => part !== '').join(' ');
+  return [line(text(error['message'])), line(text(error['suggestion']))].filter((part) => part !== '').join('. ').replace('.. ', '. ');
 }
 
 /** The message of a refused or failed connect. */
