@@ -39,5 +39,6 @@ mod stream;
 mod support;
 mod system;
 mod tail;
+mod terminal;
 mod tls;
 mod transcripts;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::launch::{Terminal, launched};
+use crate::launch::launched;
 use crate::support::{self, DEADLINE, Follower, Home, Monitor, eventually};
+use crate::terminal::Terminal;
 
 /// Says when it is interrupted, and goes on.
 const PATIENT: &str = "trap 'echo interrupted' INT; echo ready; while :; do sleep 0.05; done";
