@@ -175,7 +175,7 @@ fn ingest(name: &str, dir: &Path, events: u64, words: Option<Words>, encrypted: 
     }
     let took = began.elapsed().as_secs_f64();
     let behind = if is_indexed { store.reader().unindexed() } else { 0 };
-    while is_indexed && store.reader().unindexed() >= 16 {
+    while is_indexed && store.reader().unindexed() >= store::WIDE_EVENTS {
         std::thread::sleep(Duration::from_millis(20));
     }
     let all = process_seconds()? - all - making;

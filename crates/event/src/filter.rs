@@ -1,6 +1,6 @@
 //! Which events somebody wants: the query language of live views and history.
 //!
-//! `words` match at the start of a token, `"phrases"` anywhere, `-` negates, `field:value` takes comma lists, in which a
+//! `words` and `"phrases"` match at the start of a token, and so does a `path:`; `-` negates, `field:value` takes comma lists, in which a
 //! value may end with `*`. `contract/filter.json` says by examples what is wanted; the page is held to it too. Fields:
 //! `ns kind type tool agent session project path level is took last from to raw`; `/regex/` matches the text.
 
@@ -232,8 +232,7 @@ impl Term {
 
     fn holds(&self, subject: &Subject, text: &str) -> bool {
         match self {
-            Term::Word(word) | Term::Prefix(word) => begins_a_token(text, word),
-            Term::Phrase(phrase) => fold(text).contains(phrase.as_str()),
+            Term::Word(word) | Term::Prefix(word) | Term::Phrase(word) => begins_a_token(text, word),
             Term::Regex(regex) => regex.is_match(text),
             Term::Field(field, wanted) => subject.field(*field, wanted),
             Term::IsError => subject.is_error(),
@@ -303,8 +302,7 @@ impl Subject {
                         &mut text,
                     );
                 }
-                let text = fold(&text);
-                wanted.iter().any(|wanted| text.contains(wanted.as_str()))
+                wanted.iter().any(|wanted| begins_a_token(&text, wanted))
             }
         }
     }

@@ -298,7 +298,7 @@ impl Filter {
         Ok(id.map(|id| Filter { columns: [vec![], vec![], vec![id], vec![], vec![]], ..Filter::default() }))
     }
 
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         !self.errors_only
             && self.time_from_ms.is_none()
             && self.time_to_ms.is_none()

@@ -1,13 +1,15 @@
 //! The full-text index of a day, in a file of its own beside it: which blocks of events have which tokens.
 //!
-//! An index finds candidates and never decides: whoever asks looks at their events. So a row stands for a block of
-//! [`BLOCK_EVENTS`] events, with each of its tokens once: neighbours share most of what they say, and the index is a
-//! fraction of one with a row an event. What it does not cover yet is looked at without it. It is a cache: it may be
+//! An index finds candidates and never decides: whoever asks looks at their events. So a token that a third of the events
+//! have is kept for [`WIDE_EVENTS`] events at once: it tells little of one of them, and such tokens would be half of the
+//! index. All others are kept event by event. What it does not cover yet is looked at without it. It is a cache: it may be
 //! deleted while nothing runs, and is then built anew.
 
 pub(crate) mod indexer;
 mod search;
+mod tokens;
 
+use std::collections::HashSet;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -44,20 +46,23 @@ pub struct Needle {
     pub is_prefix: bool,
 }
 
-/// Events in a row. Measured on made-up events of 1,139 bytes: with 16 the index takes 114 bytes an event, with 4 it takes
-/// 134 and two words that are usual are found in a fifth of the time, for fewer neighbours are looked at in vain.
-pub(crate) const BLOCK_EVENTS: u64 = 4;
+/// Events in a row of common tokens. An index grows by these.
+pub const WIDE_EVENTS: u64 = 32;
 
 /// Grows with the form of the file; one of another version is built anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
-/// `ascii` splits nothing that [`Words`] tells: it takes all beyond ASCII as letters. A deletable contentless table,
-/// because a block whose event is enriched is indexed again.
+/// `ascii` splits nothing that [`Words`] tells: it takes all beyond ASCII as letters. Nothing is ever deleted: an event that is
+/// enriched is put in once more, and what it no longer has still names it, as a candidate.
 const TABLES: &str = "
 CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, words INTEGER NOT NULL,
-    epoch TEXT NOT NULL, indexed_to INTEGER NOT NULL, rewrites_to INTEGER NOT NULL);
-CREATE VIRTUAL TABLE words USING fts5(text, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii');
+    epoch TEXT NOT NULL, indexed_to INTEGER NOT NULL, rewrites_to INTEGER NOT NULL,
+    common_from INTEGER);
+CREATE TABLE common (token TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5(text, content = '', columnsize = 0, detail = none, tokenize = 'ascii');
 INSERT INTO words(words, rank) VALUES ('hashsize', 4194304);
+CREATE VIRTUAL TABLE wide USING fts5(text, content = '', columnsize = 0, detail = none, tokenize = 'ascii');
+INSERT INTO wide(wide, rank) VALUES ('hashsize', 1048576);
 ";
 
 /// The index of one day, as its readers and its writer know it.
@@ -79,6 +84,8 @@ pub(crate) struct State {
     pub(crate) indexed_to: u64,
     /// The last entry of `rewrites` that was looked at.
     pub(crate) rewrites_to: i64,
+    /// From this number on, common tokens are in wide rows alone; `None` until it is known which are common.
+    pub(crate) common_from: Option<u64>,
 }
 
 impl IndexFile {
@@ -130,7 +137,7 @@ impl IndexFile {
             let transaction = connection.transaction()?;
             transaction.execute_batch(TABLES)?;
             let state = params![VERSION, words.version, epoch, seq_first as i64];
-            transaction.execute("INSERT INTO state VALUES (1, ?1, ?2, ?3, ?4, 0)", state)?;
+            transaction.execute("INSERT INTO state VALUES (1, ?1, ?2, ?3, ?4, 0, NULL)", state)?;
             transaction.commit()
         };
         make().map_err(self.sql("making"))?;
@@ -200,9 +207,20 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Reads how far an index has come.
 pub(crate) fn read_state(connection: &Connection) -> rusqlite::Result<State> {
-    connection
-        .prepare_cached("SELECT indexed_to, rewrites_to FROM state WHERE id = 1")?
-        .query_row([], |row| Ok(State { indexed_to: row.get::<_, i64>(0)? as u64, rewrites_to: row.get(1)? }))
+    connection.prepare_cached("SELECT indexed_to, rewrites_to, common_from FROM state WHERE id = 1")?.query_row(
+        [],
+        |row| {
+            let (indexed_to, common_from) = (row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(2)?);
+            let common_from = common_from.map(|from| from as u64);
+            Ok(State { indexed_to: indexed_to as u64, rewrites_to: row.get(1)?, common_from })
+        },
+    )
+}
+
+/// The tokens that are in wide rows.
+fn read_common(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    let mut statement = connection.prepare_cached("SELECT token FROM common")?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// The numbers that were rewritten in a day's file since entry `after`, and the last entry.
@@ -221,7 +239,7 @@ fn rewrites(events: &Connection, after: i64, limit: u32) -> rusqlite::Result<(Ve
     Ok((numbers, last))
 }
 
-/// The numbers of a block.
-const fn numbers_of(block: u64) -> RangeInclusive<u64> {
-    block * BLOCK_EVENTS..=block * BLOCK_EVENTS + (BLOCK_EVENTS - 1)
+/// The numbers of a wide row.
+const fn numbers_of_wide(wide: u64) -> RangeInclusive<u64> {
+    wide * WIDE_EVENTS..=wide * WIDE_EVENTS + (WIDE_EVENTS - 1)
 }

@@ -56,7 +56,7 @@ pub use batch::{Batch, Record};
 pub use catalog::Note;
 pub use erase::{Eraser, Erasing};
 pub use error::StoreError;
-pub use index::{Needle, Tell, Words};
+pub use index::{Needle, Tell, WIDE_EVENTS, Words};
 pub use key::Key;
 pub use page::{Direction, Page, PageQuery};
 pub use reader::{Found, Known, Reader};

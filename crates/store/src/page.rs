@@ -9,9 +9,12 @@ use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::folder::{DayFile, Folder};
-use crate::heads::{self, Filter, Head, Scan};
+use crate::heads::{self, Filter, Scan};
 use crate::index::{self, Needle, Search};
 use crate::reader::{self, Payload};
+
+/// So many numbers are looked up one by one.
+const FEW: u64 = 128;
 
 /// Which way a page runs, and from where. Both numbers are exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,17 +192,23 @@ fn read_file(
         let connection = &opened.connection;
         let reading = file.sql("reading");
         let Some(filter) = Filter::new(connection, query).map_err(&reading)? else { return Ok(Scan::Done) };
-        let mut visit = |head: &Head| {
-            let json = reader::payload(opened, file, Payload::Body, head.seq)?;
+        let mut visit = |seq: u64| {
+            let json = reader::payload(opened, file, Payload::Body, seq)?;
             if let Some(json) = json.filter(|json| matches(json)) {
                 bytes += json.len();
                 page.events.push(json);
-                last = head.seq;
+                last = seq;
             }
             let is_full = page.events.len() >= query.limit.max(1) || bytes >= query.bytes_max;
             Ok::<_, Failure>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
-        let mut look = |range| heads::scan(connection, &filter, range, newest_first, Some(query.deadline), &mut visit);
+        let mut look = |range: RangeInclusive<u64>| {
+            // Of a few, their heads would say nothing that is asked for.
+            if filter.is_open() && range.end() - range.start() < FEW {
+                return each(range, newest_first, query.deadline, &mut visit);
+            }
+            heads::scan(connection, &filter, range, newest_first, Some(query.deadline), &mut |head| visit(head.seq))
+        };
         let search = |index: &Connection, look: &mut dyn FnMut(_) -> Result<Scan, Failure>| {
             let (needles, events, deadline) = (query.needles.as_slice(), connection, query.deadline);
             let file = &file.index;
@@ -214,6 +223,25 @@ fn read_file(
         })
     })?;
     Ok((scan, last))
+}
+
+/// Shows numbers that follow each other to `visit`, whether something is there or not.
+fn each(
+    range: RangeInclusive<u64>,
+    newest_first: bool,
+    deadline: Instant,
+    visit: &mut dyn FnMut(u64) -> Result<ControlFlow<()>, Failure>,
+) -> Result<Scan, Failure> {
+    for step in 0..=range.end() - range.start() {
+        let seq = if newest_first { range.end() - step } else { range.start() + step };
+        if visit(seq)?.is_break() {
+            return Ok(Scan::Stopped);
+        }
+        if Instant::now() >= deadline {
+            return Ok(Scan::Late(seq));
+        }
+    }
+    Ok(Scan::Done)
 }
 
 /// Tells SQLite's own failures, which do not know their file yet, from the rest.

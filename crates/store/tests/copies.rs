@@ -103,7 +103,7 @@ fn a_flipped_byte_in_any_file_is_found_and_named_and_the_other_days_are_served()
     let mut store = Store::open(&scratch.dir(), Some(&key()), options, NOW_MS).unwrap();
     store.save_checkpoint(1_500, b"state").unwrap();
     let deadline = crate::scratch::far();
-    while store.reader().unindexed() >= 16 || !scratch.dir().join("index-2026-11-20.key").exists() {
+    while store.reader().unindexed() >= store::WIDE_EVENTS || !scratch.dir().join("index-2026-11-20.key").exists() {
         assert!(std::time::Instant::now() < deadline);
         std::thread::yield_now();
     }

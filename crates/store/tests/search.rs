@@ -48,7 +48,7 @@ fn write(store: &mut Store, count: u64, day: i64) {
 
 pub(crate) fn eventually_indexed(reader: &Reader) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while reader.unindexed() >= 16 {
+    while reader.unindexed() >= store::WIDE_EVENTS {
         assert!(Instant::now() < deadline, "{} events are not indexed", reader.unindexed());
         std::thread::yield_now();
     }
@@ -88,7 +88,7 @@ fn a_rare_word_is_found_by_looking_at_few_events_and_at_the_tail() {
         let (numbers, looked) = found(&reader, "needle", "needlestack");
         assert_eq!(numbers, hundreds(8_000));
         // Yesterday's index is made after today's; then four events are looked at for each, and those not indexed.
-        if looked <= 80 * 4 + 16 {
+        if looked <= 80 * 4 + store::WIDE_EVENTS as usize {
             break;
         }
         assert!(Instant::now() < deadline, "{looked} events were looked at for 80");
@@ -158,7 +158,7 @@ fn an_event_that_is_enriched_is_found_by_its_new_words_at_once_and_after_a_resta
     loop {
         let (numbers, looked) = found(&store.reader(), "enriched", "enriched");
         assert_eq!(numbers, [2_000, 1_500, 5]);
-        if looked <= 3 * 4 + 16 {
+        if looked <= 3 * 4 + store::WIDE_EVENTS as usize {
             break;
         }
         assert!(Instant::now() < deadline, "{looked} events are looked at");

@@ -14,7 +14,7 @@ export type Term =
   | { kind: 'from' | 'to'; at: number }
   | { kind: 'raw'; on: boolean };
 
-/** A word begins a token, a phrase stands anywhere, a path in the names of files. */
+/** All begin a token: a phrase with white space in it, a path in the names of files. */
 export type TextStyle = 'word' | 'phrase' | 'path';
 
 export interface Token {

@@ -1,7 +1,8 @@
 // A filter made ready for scanning: one lookup table per column, then the text.
 import { decodeEvent, parseJson } from '../contract/decode';
+import type { MonitorEvent } from '../contract/types';
 import { asksForAll, asksForNamespace, ECHO_KINDS, levelRank, QUIET_KINDS, type ColumnKey, type IsKey, type Term } from './filter-language';
-import { pathsOf } from './match-event';
+import { hasPath, hasText } from './match-event';
 import { Flag } from './ring';
 import { baseName, type EventStore } from './store';
 import { beginsToken, lineHasWord, PART } from './tokens';
@@ -123,22 +124,21 @@ export class Filter {
       case 'word':
         return lineHasWord(line(), text);
       case 'phrase':
-        return line().includes(text);
+        // Inside `camelCase` it may begin, too, and go on over what the line has of that.
+        return lineHasWord(line(), text) || (line().includes(text) && this.#inEvent(seq, (event) => hasText(event, text)));
       case 'path':
-        return text.split(',').some((path) => path !== '' && line().includes(path)) && this.#isPath(text, seq);
+        return text.split(',').some((path) => path !== '' && line().includes(path)) && this.#inEvent(seq, (event) => hasPath(event, text));
     }
   }
 
-  /** A path may stand in any text; which are those of files, only the event knows. */
-  #isPath(paths: string, seq: number): boolean {
+  /** What a line cannot say, such as which paths are those of files, only the event knows. */
+  #inEvent(seq: number, holds: (event: MonitorEvent) => boolean): boolean {
     const peer = this.raw ? 0 : (this.store.ring.peers[this.store.ring.slot(seq)] ?? 0);
     return [seq, peer].some((at) => {
       const json = at > 0 ? this.store.raw.get(at) : undefined;
       const event = json === undefined ? undefined : decodeEvent(parseJson(json));
       // What is not kept any more may be one: the server decides then.
-      if (!event) return at === seq;
-      const own = pathsOf(event);
-      return paths.split(',').some((path) => path !== '' && own.includes(path));
+      return event ? holds(event) : at === seq;
     });
   }
 

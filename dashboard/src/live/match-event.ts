@@ -45,8 +45,7 @@ export function wants(event: MonitorEvent, terms: readonly Term[], now: number =
 }
 
 function holds(event: MonitorEvent, text: () => string, wanted: string, style: TextStyle): boolean {
-  if (style === 'path') return wanted.split(',').some((path) => path !== '' && pathsOf(event).includes(path));
-  return style === 'phrase' ? text().toLowerCase().includes(wanted) : beginsToken(text(), wanted);
+  return style === 'path' ? hasPath(event, wanted) : beginsToken(text(), wanted);
 }
 
 /** Everything a word can be found in: the summary, the names, and every string and number of the payload. */
@@ -69,8 +68,18 @@ function collect(value: Json | undefined, parts: string[]): void {
   else if (isJsonObject(value)) for (const entry of Object.values(value)) collect(entry, parts);
 }
 
-/** The paths an event names as its own, folded. */
-export function pathsOf(event: MonitorEvent): string {
+/** Whether one of these paths begins at a token of those that an event names as its own. */
+export function hasPath(event: MonitorEvent, paths: string): boolean {
+  const own = pathsOf(event);
+  return paths.split(',').some((path) => path !== '' && beginsToken(own, path));
+}
+
+/** Whether a word or a phrase begins at a token of all that is searched. */
+export function hasText(event: MonitorEvent, wanted: string): boolean {
+  return beginsToken(textOf(event), wanted);
+}
+
+function pathsOf(event: MonitorEvent): string {
   const data = isJsonObject(event.data) ? event.data : {};
   const input = isJsonObject(data['tool_input']) ? data['tool_input'] : {};
   const parts: string[] = [];
@@ -78,7 +87,7 @@ export function pathsOf(event: MonitorEvent): string {
     collect(data[key], parts);
     collect(input[key], parts);
   }
-  return parts.join('\n').toLowerCase();
+  return parts.join('\n');
 }
 
 function columnMatches(event: MonitorEvent, key: string, values: readonly string[]): boolean {

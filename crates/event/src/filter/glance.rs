@@ -34,6 +34,7 @@ impl Glance {
 fn held_by(term: &Term) -> Vec<Vec<String>> {
     let runs = |text: &str| tokens::runs(text).map(|(_, run)| vec![run.to_owned()]).collect::<Vec<_>>();
     match term {
+        Term::Phrase(text) if is_as_it_is(text) => vec![vec![text.clone()]],
         Term::Word(text) | Term::Prefix(text) | Term::Phrase(text) => runs(text),
         // Said by what is not there.
         Term::Field(Field::Agent, values)
@@ -55,12 +56,18 @@ fn held_by(term: &Term) -> Vec<Vec<String>> {
     }
 }
 
+/// Whether it stands in JSON as it is, in one case or the other.
+fn is_as_it_is(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
+}
+
 /// `None` when it would say nothing, or more than bytes can.
 fn expression(one_of: &[String]) -> Option<Regex> {
-    let is_plain = |text: &String| text.len() >= LETTERS_MIN && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_plain = |text: &String| text.len() >= LETTERS_MIN && is_as_it_is(text);
     if one_of.is_empty() || !one_of.iter().all(is_plain) {
         return None;
     }
+    // One letter beyond ASCII anywhere, and the phrase may be written with it.
     let expression = format!("(?i-u:{})|{FOLD_TO_ASCII}", one_of.join("|"));
     RegexBuilder::new(&expression).unicode(false).build().ok()
 }
@@ -82,7 +89,16 @@ mod tests {
         {
             assert!(allows(query, json), "{query}");
         }
-        for query in ["absent", "tool:edit", "pnpm absent", "\"npx test\"", "is:need", "level:info"] {
+        for query in [
+            "absent",
+            "tool:edit",
+            "pnpm absent",
+            "\"npx test\"",
+            "\"test pnpm\"",
+            "\"pnpm  test\"",
+            "is:need",
+            "level:info",
+        ] {
             assert!(!allows(query, json), "{query}");
         }
     }

@@ -8,10 +8,14 @@
 use super::{Field, Filter, Subject, Term, fold};
 
 /// Grows whenever other tokens are made: an index of an earlier version is built anew.
-pub const TOKENS_VERSION: u32 = 1;
+pub const TOKENS_VERSION: u32 = 2;
 
 /// Characters of a token that are kept: more tell few identifiers apart, and ids fill the index.
 const TOKEN_CHARS_MAX: usize = 16;
+
+/// Characters that are kept of a token with a digit among them: such are ids, which fill the index, and so many tell apart more
+/// of them than anybody has.
+const ID_CHARS_MAX: usize = 8;
 
 /// Characters of a facet that are kept: a session's id has 36.
 const FACET_CHARS_MAX: usize = 40;
@@ -52,11 +56,11 @@ fn needles_of(term: &Term) -> Vec<Vec<Needle>> {
         vec![values.map(|value| exactly(facet(letter, value))).collect::<Vec<_>>()]
     };
     match term {
-        Term::Word(word) | Term::Prefix(word) => of_text(word, true),
-        Term::Phrase(phrase) => of_text(phrase, false),
+        Term::Word(text) | Term::Prefix(text) | Term::Phrase(text) => of_text(text),
         Term::Field(Field::Path, paths) => match paths.as_slice() {
-            [path] => of_text(path, false),
-            _ => Vec::new(),
+            [path] => of_text(path),
+            // One of each is enough, but each must have one.
+            _ => paths.iter().map(|path| longest(words_of(path))).collect::<Option<Vec<_>>>().into_iter().collect(),
         },
         Term::Field(Field::Session, sessions) => {
             let begins = |session: &String| beginning(facet('s', session.trim_end_matches('*')));
@@ -107,16 +111,27 @@ const fn letter_of(field: Field) -> char {
 /// the lists of thousands of tokens to say so.
 const BEGINNING_BYTES_MIN: usize = 3;
 
-/// The tokens that a text must have in which this (folded) stands. Where it begins at a token, its first letters do too.
-fn of_text(folded: &str, begins_a_token: bool) -> Vec<Vec<Needle>> {
-    let runs = runs(folded).filter(|(at, _)| begins_a_token || *at > 0);
-    let needles = runs.map(|(at, run)| {
-        let token = cut(run, TOKEN_CHARS_MAX).to_owned();
+/// What a text must have in which this (folded) begins at a token.
+fn of_text(folded: &str) -> Vec<Vec<Needle>> {
+    words_of(folded).into_iter().map(|needle| vec![needle]).collect()
+}
+
+fn words_of(folded: &str) -> Vec<Needle> {
+    let needles = runs(folded).map(|(at, run)| {
         // What ends the text may go on where it is found.
-        Needle { token, is_prefix: at + run.len() == folded.len() }
+        Needle { token: kept(run).to_owned(), is_prefix: at + run.len() == folded.len() }
     });
-    let useful = needles.filter(|needle| !needle.is_prefix || needle.token.len() >= BEGINNING_BYTES_MIN);
-    useful.map(|needle| vec![needle]).collect()
+    needles.filter(|needle| !needle.is_prefix || needle.token.len() >= BEGINNING_BYTES_MIN).collect()
+}
+
+fn longest(needles: Vec<Needle>) -> Option<Needle> {
+    needles.into_iter().max_by_key(|needle| needle.token.len())
+}
+
+/// What is kept of a token.
+fn kept(run: &str) -> &str {
+    let is_id = run.chars().take(ID_CHARS_MAX).any(|letter| letter.is_ascii_digit());
+    cut(run, if is_id { ID_CHARS_MAX } else { TOKEN_CHARS_MAX })
 }
 
 /// The longest stretches of letters and digits, and where they begin.
@@ -134,13 +149,13 @@ fn each_token(text: &str, tell: &mut dyn FnMut(&str)) {
     let folded = fold(text);
     let aligned = folded.len() == text.len();
     for (start, run) in runs(&folded) {
-        tell(cut(run, TOKEN_CHARS_MAX));
+        tell(kept(run));
         if !aligned {
             continue;
         }
         for (at, _) in run.char_indices().skip(1) {
             if is_capital(text, start + at) {
-                tell(cut(&run[at..], TOKEN_CHARS_MAX));
+                tell(kept(&run[at..]));
             }
         }
     }
@@ -240,6 +255,8 @@ mod tests {
             "İstanbul camelCase",
             "ΟΔΟΣ ΟΔΟΣΑ ǅungla",
             "a_b-c.d",
+            "line 42: exit code 1 lookAt home",
+            "toolu_01AbCdEfGhIjKl x9y8z7 end",
             "x\ny",
             "ﬁne ﬀ Straße STRASSE",
             "日本語 テスト",
@@ -255,11 +272,11 @@ mod tests {
             for (from, start) in places.iter().enumerate() {
                 for end in &places[from + 1..] {
                     let word = &folded[*start..*end];
-                    if word.contains(char::is_whitespace) || !begins_a_token(text, word) {
+                    if !begins_a_token(text, word) {
                         continue;
                     }
                     matched += 1;
-                    for needle in of_text(word, true).concat() {
+                    for needle in of_text(word).concat() {
                         let is_found = |token: &String| {
                             if needle.is_prefix { token.starts_with(&needle.token) } else { *token == needle.token }
                         };

@@ -133,7 +133,11 @@ async fn find(app: &App, seq: u64) -> Result<Bytes, Problem> {
 
 /// What the store's index can be asked for a filter.
 pub(crate) fn needles(filter: &Filter) -> Vec<Vec<Needle>> {
-    let asked = |needle: event::filter::Needle| Needle { token: needle.token, is_prefix: needle.is_prefix };
+    let asked = |needle: event::filter::Needle| Needle {
+        token: needle.token,
+        is_prefix: needle.is_prefix,
+        is_seam: needle.is_seam,
+    };
     filter.needles().into_iter().map(|one_of| one_of.into_iter().map(asked).collect()).collect()
 }
 

@@ -2,24 +2,33 @@
 //! commit of events ever waits for it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::{Connection, params};
 use tracing::warn;
 
-use super::{BLOCK_EVENTS, State, Words, numbers_of, read_state, rewrites};
+use super::tokens::Tokens;
+use super::{State, WIDE_EVENTS, Words, numbers_of_wide, read_common, read_state, rewrites};
 use crate::error::StoreError;
 use crate::folder::{DayFile, Folder, Opened};
 use crate::reader::{Payload, payload};
 use crate::schema;
 
-/// Blocks in one transaction: many, because each makes the index merge what it has.
-const BLOCKS_MAX: usize = 128;
+/// Wide rows in one transaction: many, because each makes the index merge what it has.
+const WIDE_MAX: usize = 64;
 
 /// Bytes of tokens in one transaction, so that large events do not fill memory.
 const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// Events by which it is decided what is common: fewer say little, and what comes before them is kept event by event.
+const SAMPLE: u64 = 1_024;
+
+/// Common is what one of so many events has.
+const COMMON_ONE_IN: usize = 3;
 
 /// Rewritten events looked at in one transaction.
 const REWRITES_MAX: u32 = 1_024;
@@ -110,7 +119,12 @@ struct Work {
 
 /// What one transaction writes.
 struct Pass {
-    texts: Vec<(u64, String)>,
+    /// The tokens of each event.
+    words: Vec<(u64, String)>,
+    /// The common tokens of each wide row.
+    wide: Vec<(u64, String)>,
+    /// What is found to be common.
+    common: Option<HashSet<String>>,
     state: State,
     /// Whether there is more to do.
     more: bool,
@@ -181,7 +195,8 @@ impl Work {
             }
             let state = read_state(connection).map_err(file.index.sql("reading"))?;
             let words = self.words;
-            let pass = self.folder.read(file, |opened| gather(opened, file, state, words, is_newest))?;
+            let common = read_common(connection).map_err(file.index.sql("reading"))?;
+            let pass = self.folder.read(file, |opened| gather(opened, file, state, (words, &common), is_newest))?;
             if pass.state != state {
                 write(connection, &pass).map_err(file.index.sql("writing"))?;
             }
@@ -198,85 +213,139 @@ impl Work {
 }
 
 /// Reads, in one snapshot, what comes next.
-fn gather(opened: &Opened, file: &DayFile, state: State, words: Words, is_newest: bool) -> Result<Pass, StoreError> {
+fn gather(
+    opened: &Opened,
+    file: &DayFile,
+    state: State,
+    (words, common): (Words, &HashSet<String>),
+    is_newest: bool,
+) -> Result<Pass, StoreError> {
     let reading = file.sql("reading");
     let snapshot = opened.connection.unchecked_transaction().map_err(&reading)?;
     let meta = schema::read_meta(&snapshot).map_err(&reading)?;
     let (rewritten, rewrites_to) = rewrites(&snapshot, state.rewrites_to, REWRITES_MAX).map_err(&reading)?;
     let mut pass = Pass {
-        texts: Vec::new(),
+        words: Vec::new(),
+        wide: Vec::new(),
+        common: None,
         state: State { rewrites_to, ..state },
         more: rewritten.len() >= REWRITES_MAX as usize,
     };
     let again: BTreeSet<u64> =
-        rewritten.iter().filter(|seq| **seq < state.indexed_to).map(|seq| seq / BLOCK_EVENTS).collect();
-    for block in again {
-        let numbers = numbers_of(block);
+        rewritten.iter().filter(|seq| **seq < state.indexed_to).map(|seq| seq / WIDE_EVENTS).collect();
+    for wide in again {
+        let numbers = numbers_of_wide(wide);
         let upper = (*numbers.end()).min(state.indexed_to - 1);
-        pass.texts.push((block, text_of(opened, file, *numbers.start()..=upper, words)?));
+        pass.read(opened, file, *numbers.start()..=upper, (words, common))?;
     }
-    let mut bytes: usize = pass.texts.iter().map(|(_, text)| text.len()).sum();
-    let mut blocks = 0;
+    let from = meta.seq_first.max(state.indexed_to.next_multiple_of(WIDE_EVENTS));
+    if state.common_from.is_none() && from + SAMPLE <= meta.seq_next {
+        pass.common = Some(common_in(opened, file, from..=from + SAMPLE - 1, words)?);
+        pass.state.common_from = Some(from);
+    }
+    let common = pass.common.clone().unwrap_or_else(|| common.clone());
+    let mut wides = 0;
     while pass.state.indexed_to < meta.seq_next {
-        let block = pass.state.indexed_to / BLOCK_EVENTS;
-        let end = (*numbers_of(block).end()).min(meta.seq_next - 1);
-        // An unfinished block waits, unless it is the last of its day.
-        if is_newest && end < *numbers_of(block).end() {
+        let wide = pass.state.indexed_to / WIDE_EVENTS;
+        let end = (*numbers_of_wide(wide).end()).min(meta.seq_next - 1);
+        // An unfinished row waits, unless it is the last of its day.
+        if is_newest && end < *numbers_of_wide(wide).end() {
             break;
         }
-        if blocks >= BLOCKS_MAX || bytes >= TEXT_BYTES_MAX {
+        if wides >= WIDE_MAX || pass.bytes() >= TEXT_BYTES_MAX {
             pass.more = true;
             break;
         }
-        let text = text_of(opened, file, pass.state.indexed_to..=end, words)?;
-        bytes += text.len();
-        blocks += 1;
-        pass.texts.push((block, text));
+        // From its beginning: a day may begin in the middle of a row, and so may what was added to it.
+        let start = meta.seq_first.max(*numbers_of_wide(wide).start());
+        pass.read(opened, file, start..=end, (words, &common))?;
+        wides += 1;
         pass.state.indexed_to = end + 1;
     }
     Ok(pass)
 }
 
-/// The tokens of some events, each once.
-fn text_of(
+impl Pass {
+    fn bytes(&self) -> usize {
+        self.words.iter().chain(&self.wide).map(|(_, text)| text.len()).sum()
+    }
+
+    /// Takes the tokens of events of one wide row.
+    fn read(
+        &mut self,
+        opened: &Opened,
+        file: &DayFile,
+        numbers: RangeInclusive<u64>,
+        (words, common): (Words, &HashSet<String>),
+    ) -> Result<(), StoreError> {
+        let are_common_apart = self.state.common_from.is_some_and(|from| *numbers.start() >= from);
+        let (mut own, mut shared) = (Tokens::default(), Tokens::default());
+        for seq in numbers.clone() {
+            let Some(json) = json_of(opened, file, seq)? else { continue };
+            (words.tell)(&json, &mut |token| {
+                if are_common_apart && common.contains(token) {
+                    shared.add(token);
+                } else {
+                    own.add(token);
+                }
+            });
+            self.words.push((seq, own.take()));
+        }
+        if are_common_apart {
+            self.wide.push((numbers.start() / WIDE_EVENTS, shared.take()));
+        }
+        Ok(())
+    }
+}
+
+/// The JSON of an event, if there is one.
+fn json_of(opened: &Opened, file: &DayFile, seq: u64) -> Result<Option<Bytes>, StoreError> {
+    match payload(opened, file, Payload::Body, seq) {
+        // It cannot be found either way; a search that comes to it says so.
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        json => json,
+    }
+}
+
+/// The tokens that are in many of these events.
+fn common_in(
     opened: &Opened,
     file: &DayFile,
-    numbers: std::ops::RangeInclusive<u64>,
+    numbers: RangeInclusive<u64>,
     words: Words,
-) -> Result<String, StoreError> {
-    let mut tokens: HashSet<String> = HashSet::new();
+) -> Result<HashSet<String>, StoreError> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut events = 0;
     for seq in numbers {
-        let json = match payload(opened, file, Payload::Body, seq) {
-            Ok(json) => json,
-            // It cannot be found either way; a search that comes to it says so.
-            Err(StoreError::Damaged { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let Some(json) = json else { continue };
+        let Some(json) = json_of(opened, file, seq)? else { continue };
+        events += 1;
+        let mut told = HashSet::new();
         (words.tell)(&json, &mut |token| {
-            if !tokens.contains(token) {
-                tokens.insert(token.to_owned());
-            }
+            told.insert(token.to_owned());
         });
+        told.into_iter().for_each(|token| *counts.entry(token).or_default() += 1);
     }
-    let mut text = String::with_capacity(tokens.iter().map(|token| token.len() + 1).sum());
-    for token in tokens {
-        text.push_str(&token);
-        text.push(' ');
-    }
-    Ok(text)
+    counts.retain(|_, count| *count * COMMON_ONE_IN >= events);
+    Ok(counts.into_keys().collect())
 }
 
 fn write(connection: &mut Connection, pass: &Pass) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    {
-        let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO words (rowid, text) VALUES (?1, ?2)")?;
-        for (block, text) in &pass.texts {
-            put.execute(params![*block as i64, text])?;
+    for (sql, rows) in [
+        ("INSERT INTO words (rowid, text) VALUES (?1, ?2)", &pass.words),
+        ("INSERT INTO wide (rowid, text) VALUES (?1, ?2)", &pass.wide),
+    ] {
+        let mut put = transaction.prepare_cached(sql)?;
+        for (row, text) in rows {
+            put.execute(params![*row as i64, text])?;
         }
     }
-    let State { indexed_to, rewrites_to } = pass.state;
-    let sql = "UPDATE state SET indexed_to = ?1, rewrites_to = ?2 WHERE id = 1";
-    transaction.prepare_cached(sql)?.execute(params![indexed_to as i64, rewrites_to])?;
+    for token in pass.common.iter().flatten() {
+        transaction.prepare_cached("INSERT OR IGNORE INTO common VALUES (?1)")?.execute([token])?;
+    }
+    let State { indexed_to, rewrites_to, common_from } = pass.state;
+    let sql = "UPDATE state SET indexed_to = ?1, rewrites_to = ?2, common_from = ?3 WHERE id = 1";
+    let common_from = common_from.map(|from| from as i64);
+    transaction.prepare_cached(sql)?.execute(params![indexed_to as i64, rewrites_to, common_from])?;
     transaction.commit()
 }

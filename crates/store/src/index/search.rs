@@ -1,21 +1,38 @@
-//! A search with an index: the blocks that it names, and what it does not cover.
+//! A search with an index: the events that it names, and what it does not cover.
 
+use std::collections::HashSet;
 use std::iter::Peekable;
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use tracing::warn;
 
-use super::{BLOCK_EVENTS, IndexFile, Needle, numbers_of, read_state, rewrites};
+use super::{IndexFile, Needle, WIDE_EVENTS, numbers_of_wide, read_common, read_state, rewrites};
 use crate::heads::Scan;
 
 /// Rewritten events that wait for the indexer and are looked at one by one; beyond it a search does without the index.
 const REWRITES_MAX: u32 = 10_000;
 
-const SELECT_DOWN: &str =
-    "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC";
-const SELECT_UP: &str = "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid ASC";
+/// Events that follow each other and are looked at in one go.
+const RUN_EVENTS: u64 = 64;
+
+macro_rules! select {
+    ($table:literal, $order:literal) => {
+        concat!(
+            "SELECT rowid FROM ",
+            $table,
+            " WHERE ",
+            $table,
+            " MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid ",
+            $order
+        )
+    };
+}
+const WORDS_DOWN: &str = select!("words", "DESC");
+const WORDS_UP: &str = select!("words", "ASC");
+const WIDE_DOWN: &str = select!("wide", "DESC");
+const WIDE_UP: &str = select!("wide", "ASC");
 
 /// What is searched, and how.
 pub(crate) struct Search<'a> {
@@ -54,18 +71,75 @@ pub(crate) fn scan<E: From<rusqlite::Error>>(
         }
     }
     let indexed = low..=split - 1;
-    let found = match named(search, &snapshot, &indexed, &rewritten, look)? {
-        Named::Scan(scan) => scan,
-        // Everything up to here was looked at.
-        Named::Broken(reached) => {
-            search.file.distrust();
-            return look(if search.newest_first { low..=reached } else { reached..=high });
-        }
+    let Ok(common) = read_common(&snapshot) else {
+        search.file.distrust();
+        return look(indexed);
     };
-    if found != Scan::Done || search.newest_first || split > high {
-        return Ok(found);
+    // Before this, all tokens are kept event by event.
+    let apart = state.common_from.unwrap_or(u64::MAX).clamp(low, split);
+    let mut parts = vec![
+        (low..=apart.saturating_sub(1), Wanted::of(search.needles, &HashSet::new())),
+        (apart..=split - 1, Wanted::of(search.needles, &common)),
+    ];
+    parts.retain(|(part, _)| !part.is_empty());
+    if search.newest_first {
+        parts.reverse();
+    }
+    for (part, wanted) in parts {
+        match named(search, &snapshot, &part, wanted, &rewritten, look)? {
+            Named::Scan(Scan::Done) => {}
+            Named::Scan(scan) => return Ok(scan),
+            // Everything up to here was looked at.
+            Named::Broken(reached) => {
+                search.file.distrust();
+                return look(if search.newest_first { low..=reached } else { reached..=high });
+            }
+        }
+    }
+    if search.newest_first || split > high {
+        return Ok(Scan::Done);
     }
     look(split..=high)
+}
+
+/// What rows must have, in the language of FTS5.
+#[derive(Default)]
+struct Wanted {
+    /// Of single events; `None` for nothing.
+    own: Option<String>,
+    /// Of wide rows.
+    shared: Option<String>,
+    /// Whether one of the two is enough.
+    is_either: bool,
+}
+
+impl Wanted {
+    fn of(needles: &[Vec<Needle>], common: &HashSet<String>) -> Wanted {
+        let is_shared = |needle: &Needle| {
+            if needle.is_prefix {
+                common.iter().any(|token| token.starts_with(&needle.token))
+            } else {
+                common.contains(&needle.token)
+            }
+        };
+        let (mut own, mut shared, mut either) = (Vec::new(), Vec::new(), Vec::new());
+        for one_of in needles.iter().filter(|one_of| !one_of.is_empty()) {
+            if !one_of.iter().any(is_shared) {
+                own.push(one_of);
+            } else if one_of.iter().all(|needle| !needle.is_prefix && is_shared(needle)) {
+                shared.push(one_of);
+            } else {
+                either.push(one_of);
+            }
+        }
+        if own.is_empty() && shared.is_empty() {
+            // It begins both what is common and what is not.
+            either.truncate(1);
+            return Wanted { own: expression(&either), shared: expression(&either), is_either: true };
+        }
+        // What is common says little beside what is not.
+        Wanted { own: expression(&own), shared: expression(&shared), is_either: false }
+    }
 }
 
 enum Named {
@@ -77,95 +151,171 @@ enum Named {
 fn named<E: From<rusqlite::Error>>(
     search: &Search<'_>,
     index: &Connection,
-    indexed: &RangeInclusive<u64>,
+    part: &RangeInclusive<u64>,
+    wanted: Wanted,
     rewritten: &[u64],
     look: &mut dyn FnMut(RangeInclusive<u64>) -> Result<Scan, E>,
 ) -> Result<Named, E> {
-    let blocks = indexed.start() / BLOCK_EVENTS..=indexed.end() / BLOCK_EVENTS;
-    let mut begun = if search.newest_first { *indexed.end() } else { *indexed.start() };
+    let mut begun = if search.newest_first { *part.end() } else { *part.start() };
     let broken = |error: rusqlite::Error, begun| {
         warn!("{} cannot be searched and will be built anew: {error}", search.file.path.display());
         Ok(Named::Broken(begun))
     };
-    let sql = if search.newest_first { SELECT_DOWN } else { SELECT_UP };
-    let mut statement = match index.prepare_cached(sql) {
-        Ok(statement) => statement,
-        Err(error) => return broken(error, begun),
+    let descending = search.newest_first;
+    let (own_sql, wide_sql) = if descending { (WORDS_DOWN, WIDE_DOWN) } else { (WORDS_UP, WIDE_UP) };
+    let (mut own, mut wide) = match (index.prepare_cached(own_sql), index.prepare_cached(wide_sql)) {
+        (Ok(own), Ok(wide)) => (own, wide),
+        (Err(error), _) | (_, Err(error)) => return broken(error, begun),
     };
-    let range = params![expression(search.needles), *blocks.start() as i64, *blocks.end() as i64];
-    let rows = match statement.query_map(range, |row| row.get::<_, i64>(0)) {
-        Ok(rows) => rows,
-        Err(error) => return broken(error, begun),
+    let (low, high) = (*part.start(), *part.end());
+    let own = wanted.own.map(|own_wanted| rows(&mut own, &own_wanted, low, high)).transpose();
+    let shared = wanted.shared.map(|wide_wanted| rows(&mut wide, &wide_wanted, low / WIDE_EVENTS, high / WIDE_EVENTS));
+    let (own, shared) = match (own, shared.transpose()) {
+        (Ok(own), Ok(shared)) => (own, shared),
+        (Err(error), _) | (_, Err(error)) => return broken(error, begun),
     };
-    let mut again: Vec<u64> = rewritten.iter().map(|seq| seq / BLOCK_EVENTS).filter(|b| blocks.contains(b)).collect();
-    again.sort_unstable();
-    again.dedup();
-    if search.newest_first {
-        again.reverse();
-    }
-    let both = Both { rows: rows.peekable(), again: again.into_iter().peekable(), descending: search.newest_first };
-    for block in both {
-        let block = match block {
-            Ok(block) => block,
+    let again = again(rewritten, part, descending);
+    let named: Box<dyn Iterator<Item = Row>> = match (own, shared) {
+        (Some(own), Some(shared)) if wanted.is_either => {
+            Box::new(Either { one: own.peekable(), other: events_of(shared, part, descending).peekable(), descending })
+        }
+        (Some(own), Some(shared)) => Box::new(Within { own: own.peekable(), shared: shared.peekable(), descending }),
+        (Some(own), None) => Box::new(own),
+        (None, Some(shared)) => Box::new(events_of(shared, part, descending)),
+        (None, None) => return look(part.clone()).map(Named::Scan),
+    };
+    let mut both = Either { one: named.peekable(), other: again.into_iter().map(Ok).peekable(), descending }.peekable();
+    while let Some(seq) = both.next() {
+        let seq = match seq {
+            Ok(seq) => seq,
             Err(error) => return broken(error, begun),
         };
-        let numbers = numbers_of(block);
-        let (first, last) = (*numbers.start().max(indexed.start()), *numbers.end().min(indexed.end()));
-        let scan = look(first..=last)?;
+        // Neighbours are looked at together: beginning to look costs as much as some events.
+        let mut last = seq;
+        while let Some(Ok(next)) = both.peek()
+            && next.abs_diff(last) == 1
+            && next.abs_diff(seq) < RUN_EVENTS
+        {
+            last = *next;
+            both.next();
+        }
+        let scan = look(seq.min(last)..=seq.max(last))?;
         if scan != Scan::Done {
             return Ok(Named::Scan(scan));
         }
         if Instant::now() >= search.deadline {
-            return Ok(Named::Scan(Scan::Late(if search.newest_first { first } else { last })));
+            return Ok(Named::Scan(Scan::Late(last)));
         }
-        begun = if search.newest_first { first.saturating_sub(1) } else { last + 1 };
+        begun = if descending { last.saturating_sub(1) } else { last + 1 };
     }
     Ok(Named::Scan(Scan::Done))
 }
 
-/// The blocks of the index and those that wait for it, in order, each once.
-struct Both<R: Iterator<Item = rusqlite::Result<i64>>> {
-    rows: Peekable<R>,
-    again: Peekable<std::vec::IntoIter<u64>>,
+/// A number of an event or of a wide row, or why there are no more.
+type Row = rusqlite::Result<u64>;
+
+fn rows<'a>(
+    statement: &'a mut Statement<'_>,
+    wanted: &str,
+    low: u64,
+    high: u64,
+) -> rusqlite::Result<impl Iterator<Item = Row> + use<'a>> {
+    let rows = statement.query_map(params![wanted, low as i64, high as i64], |row| row.get::<_, i64>(0))?;
+    Ok(rows.map(|row| row.map(|number| number as u64)))
+}
+
+/// The events of wide rows that are in `part`.
+fn events_of(
+    shared: impl Iterator<Item = Row>,
+    part: &RangeInclusive<u64>,
+    descending: bool,
+) -> impl Iterator<Item = Row> {
+    let part = part.clone();
+    shared.flat_map(move |row| {
+        let (numbers, failed) = match row {
+            Ok(wide) => (numbers_of_wide(wide), None),
+            Err(error) => (RangeInclusive::new(1, 0), Some(Err(error))),
+        };
+        let (low, high) = (*numbers.start().max(part.start()), *numbers.end().min(part.end()));
+        let mut numbers: Vec<Row> = (low..=high).map(Ok).collect();
+        if descending {
+            numbers.reverse();
+        }
+        numbers.into_iter().chain(failed)
+    })
+}
+
+/// Rewritten events that wait for the indexer, in order, each once.
+fn again(rewritten: &[u64], part: &RangeInclusive<u64>, descending: bool) -> Vec<u64> {
+    let mut again: Vec<u64> = rewritten.iter().copied().filter(|seq| part.contains(seq)).collect();
+    again.sort_unstable();
+    again.dedup();
+    if descending {
+        again.reverse();
+    }
+    again
+}
+
+/// The events of `own` that are in a wide row of `shared`; both in order.
+struct Within<A: Iterator<Item = Row>, B: Iterator<Item = Row>> {
+    own: Peekable<A>,
+    shared: Peekable<B>,
     descending: bool,
 }
 
-impl<R: Iterator<Item = rusqlite::Result<i64>>> Iterator for Both<R> {
-    type Item = rusqlite::Result<u64>;
+impl<A: Iterator<Item = Row>, B: Iterator<Item = Row>> Iterator for Within<A, B> {
+    type Item = Row;
 
-    fn next(&mut self) -> Option<rusqlite::Result<u64>> {
-        let row = match self.rows.peek() {
-            Some(Ok(block)) => Some(*block as u64),
-            Some(Err(_)) => return self.rows.next().map(|row| row.map(|block| block as u64)),
-            None => None,
-        };
-        let again = self.again.peek().copied();
-        let next = match (row, again) {
-            (Some(row), Some(again)) => {
-                if self.descending {
-                    row.max(again)
-                } else {
-                    row.min(again)
-                }
+    fn next(&mut self) -> Option<Row> {
+        loop {
+            let (seq, wide) = match (self.own.peek()?, self.shared.peek()?) {
+                (Ok(seq), Ok(wide)) => (*seq, *wide),
+                (Err(_), _) => return self.own.next(),
+                (_, Err(_)) => return self.shared.next(),
+            };
+            let of = seq / WIDE_EVENTS;
+            if of == wide {
+                return self.own.next();
             }
-            (row, again) => row.or(again)?,
-        };
-        if row == Some(next) {
-            self.rows.next();
+            if (of < wide) == self.descending {
+                self.shared.next();
+            } else {
+                self.own.next();
+            }
         }
-        if again == Some(next) {
-            self.again.next();
-        }
-        Some(Ok(next))
     }
 }
 
-/// The needles in the language of FTS5: one of each list.
-fn expression(needles: &[Vec<Needle>]) -> String {
+/// What either has, each once; both in order.
+struct Either<A: Iterator<Item = Row>, B: Iterator<Item = Row>> {
+    one: Peekable<A>,
+    other: Peekable<B>,
+    descending: bool,
+}
+
+impl<A: Iterator<Item = Row>, B: Iterator<Item = Row>> Iterator for Either<A, B> {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        let (one, other) = match (self.one.peek(), self.other.peek()) {
+            (Some(Ok(one)), Some(Ok(other))) => (*one, *other),
+            (Some(_), None) | (Some(Err(_)), _) => return self.one.next(),
+            (None, _) | (_, Some(Err(_))) => return self.other.next(),
+        };
+        if one == other {
+            self.other.next();
+        }
+        if one == other || (one > other) == self.descending { self.one.next() } else { self.other.next() }
+    }
+}
+
+/// The needles in the language of FTS5: one of each list; `None` for no needles.
+fn expression(needles: &[&Vec<Needle>]) -> Option<String> {
     let quoted = |needle: &Needle| {
         let star = if needle.is_prefix { "*" } else { "" };
         format!("\"{}\"{star}", needle.token.replace('"', "\"\""))
     };
-    let one_of = |needles: &Vec<Needle>| format!("({})", needles.iter().map(quoted).collect::<Vec<_>>().join(" OR "));
-    needles.iter().filter(|needles| !needles.is_empty()).map(one_of).collect::<Vec<_>>().join(" AND ")
+    let one_of = |needles: &&Vec<Needle>| format!("({})", needles.iter().map(quoted).collect::<Vec<_>>().join(" OR "));
+    let all: Vec<_> = needles.iter().map(one_of).collect();
+    (!all.is_empty()).then(|| all.join(" AND "))
 }
