@@ -2,7 +2,7 @@
 //!
 //! `words` and `"phrases"` match at the start of a token, and so does a `path:`; `-` negates, `field:value` takes comma lists, in which a
 //! value may end with `*`. `contract/filter.json` says by examples what is wanted; the page is held to it too. Fields:
-//! `ns kind type tool agent session project path level is took last from to raw`; `/regex/` matches the text.
+//! `ns kind type tool agent session project path level is took last from to raw in`; `/regex/` matches the text.
 
 mod glance;
 mod tokens;
@@ -35,6 +35,7 @@ impl std::fmt::Display for QueryError {
 pub struct Filter {
     terms: Vec<(bool, Term)>,
     glance: glance::Glance,
+    in_content: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ enum Term {
     },
     From(Time),
     To(Time),
+    InContent,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +97,7 @@ impl Filter {
         if query.len() > QUERY_BYTES_MAX {
             return Err(QueryError(format!("a query has at most {QUERY_BYTES_MAX} bytes")));
         }
-        let mut terms = Vec::new();
+        let (mut terms, mut in_content) = (Vec::new(), false);
         let mut rest = query.trim_start();
         while !rest.is_empty() {
             let negated = rest.len() > 1 && rest.starts_with('-');
@@ -103,18 +105,49 @@ impl Filter {
                 rest = &rest[1..];
             }
             let (term, after) = Filter::term(rest, now)?;
-            if let Some(term) = term {
-                terms.push((negated, term));
+            match term {
+                Some(Term::InContent) => in_content = true,
+                Some(term) => terms.push((negated, term)),
+                None => {}
             }
             rest = after.trim_start();
         }
         let glance = glance::Glance::of(&terms);
-        Ok(Filter { terms, glance })
+        Ok(Filter { terms, glance, in_content })
     }
 
     /// Whether it wants everything.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
+    }
+
+    /// Whether it asks for what is withheld of payloads, too: file bodies. Whoever may not read them must not search them.
+    pub fn asks_for_content(&self) -> bool {
+        self.in_content
+    }
+
+    /// The same as [`Filter::wants_json`], with what is withheld of its payload beside it: that has all of `data`.
+    pub fn wants_whole(&self, json: &[u8], content: Option<&[u8]>) -> bool {
+        let Some(content) = content.filter(|_| self.in_content) else { return self.wants_json(json) };
+        let (Ok(mut subject), Ok(whole)) = (serde_json::from_slice::<Subject>(json), serde_json::from_slice(content))
+        else {
+            return self.wants_json(json);
+        };
+        subject.data = whole;
+        self.wants(&subject)
+    }
+
+    /// The earliest and the latest time of what it wants, both included.
+    pub fn times(&self) -> (Option<Time>, Option<Time>) {
+        let (mut from, mut to) = (None::<Time>, None::<Time>);
+        for (negated, term) in &self.terms {
+            match term {
+                Term::From(at) if !negated => from = Some(from.map_or(*at, |known| known.max(*at))),
+                Term::To(at) if !negated => to = Some(to.map_or(*at, |known| known.min(*at))),
+                _ => {}
+            }
+        }
+        (from, to)
     }
 
     /// Whether it wants the event with this JSON. What cannot be read is not wanted.
@@ -198,6 +231,10 @@ impl Term {
             }
             // Only the page merges calls into rows.
             "raw" => Ok(Some(None)),
+            "in" => match value {
+                "content" => Ok(Some(Some(Term::InContent))),
+                _ => Err(QueryError(format!("in:{value} is unknown; write in:content"))),
+            },
             "is" => match value {
                 "error" => Ok(Some(Some(Term::IsError))),
                 "need" => Ok(Some(Some(Term::IsNeed))),
@@ -245,6 +282,7 @@ impl Term {
             }
             Term::From(at) => subject.time >= *at,
             Term::To(at) => subject.time <= *at,
+            Term::InContent => true,
         }
     }
 }

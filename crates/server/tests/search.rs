@@ -134,7 +134,7 @@ fn term(random: &mut Random, events: &[Value]) -> String {
     let listed = |random: &mut Random, of: &[&str]| {
         (0..1 + random.below(2)).map(|_| random.one(of)).collect::<Vec<_>>().join(",")
     };
-    match random.below(18) {
+    match random.below(20) {
         0..=3 => word,
         4 => format!("{word}*"),
         5 => random.one(&PIECES).replace(char::is_whitespace, ""),
@@ -150,6 +150,8 @@ fn term(random: &mut Random, events: &[Value]) -> String {
             .one(&["is:error", "is:need", "is:open", "level:warning", "level:debug", "took:>5s", "took:<100ms"])
             .to_owned(),
         16 => random.one(&["last:10h", "from:2026-11-20T01:00:00Z", "to:2026-11-20T05:00:00Z", "raw:1"]).to_owned(),
+        17 => random.one(&["in:content", "in:content body", "in:content \"7 of hub\"", "in:content -body"]).to_owned(),
+        18 => format!("path:{}", listed(random, &["src", "hub.rs", "server", "handleRequest"])),
         _ => format!("/{}/", random.one(&["exit \\d", "hub\\.rs", "^a", "über|ünï"])),
     }
 }
@@ -160,8 +162,11 @@ fn filled(dir: &Path, random: &mut Random) -> (Store, Vec<Value>) {
     let mut store = Store::open(dir, None, options, NOW_MS).unwrap();
     let mut events: Vec<Value> = (1..=EVENTS).map(|seq| event(seq, random)).collect();
     for chunk in events.chunks(89) {
-        let record =
-            |event: &Value| Record { seq: event["seq"].as_u64().unwrap(), json: bytes_of(event), ..Record::default() };
+        let record = |event: &Value| {
+            let (seq, time) = (event["seq"].as_u64().unwrap(), Time::parse(event["time"].as_str().unwrap()).unwrap());
+            let content = content_of(seq).map(Bytes::from);
+            Record { seq, time_ms: time.ms(), json: bytes_of(event), content, ..Record::default() }
+        };
         let batch = Batch { records: chunk.iter().map(record).collect(), ..Batch::default() };
         let day = (store.next_seq() / 600) as i64;
         store.write(&batch, NOW_MS + day * DAY_MS).unwrap();
@@ -169,11 +174,19 @@ fn filled(dir: &Path, random: &mut Random) -> (Store, Vec<Value>) {
     // Some are enriched, before or after they were indexed.
     for _ in 0..60 {
         let at = random.below(events.len());
+        let time = events[at]["time"].clone();
         events[at] = event(at as u64 + 1, random);
+        events[at]["time"] = time;
         let rewritten = vec![(at as u64 + 1, bytes_of(&events[at]))];
         store.write(&Batch { rewritten, ..Batch::default() }, NOW_MS + 2 * DAY_MS).unwrap();
     }
     (store, events)
+}
+
+/// What is withheld of an event's payload, if anything is.
+fn content_of(seq: u64) -> Option<String> {
+    seq.is_multiple_of(7)
+        .then(|| json!({ "tool_input": { "content": format!("body {} of hub.rs", seq % 10) } }).to_string())
 }
 
 fn bytes_of(event: &Value) -> Bytes {
@@ -196,7 +209,11 @@ fn made_up_queries_find_in_made_up_events_what_looking_at_each_finds() {
         let Ok(filter) = Filter::parse(&text, Time::from_ms(NOW_MS)) else { continue };
         let expected: Vec<u64> = (1..=EVENTS)
             .rev()
-            .filter(|seq| filter.wants_json(events[*seq as usize - 1].to_string().as_bytes()))
+            .filter(|seq| {
+                let content = content_of(*seq);
+                let json = events[*seq as usize - 1].to_string();
+                filter.wants_whole(json.as_bytes(), content.as_ref().map(String::as_bytes))
+            })
             .collect();
         let (found, count) = search(&reader, &filter, 1 + random.below(300), turn % 2 == 0);
         assert_eq!(found, expected, "query {text:?}");
@@ -220,12 +237,19 @@ fn search(reader: &store::Reader, filter: &Filter, limit: usize, newest_first: b
     let (mut found, mut looked) = (Vec::new(), 0);
     loop {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let query = PageQuery { needles: needles.clone(), ..PageQuery::new(direction, limit, deadline) };
-        let mut matches = |json: &[u8]| {
-            looked += 1;
-            filter.wants_json(json)
+        let (from, to) = filter.times();
+        let query = PageQuery {
+            needles: needles.clone(),
+            time_from_ms: from.map(Time::ms),
+            time_to_ms: to.map(Time::ms),
+            with_content: filter.asks_for_content(),
+            ..PageQuery::new(direction, limit, deadline)
         };
-        let page = reader.page(&query, &mut matches).unwrap();
+        let mut matches = |json: &[u8], content: Option<&[u8]>| {
+            looked += 1;
+            filter.wants_whole(json, content)
+        };
+        let page = reader.page_with_content(&query, &mut matches).unwrap();
         let number = |json: &Bytes| serde_json::from_slice::<Value>(json).unwrap()["seq"].as_u64().unwrap();
         found.extend(page.events.iter().map(number));
         let Some(next) = page.next else { break };

@@ -355,6 +355,37 @@ impl Filter {
     }
 }
 
+/// The numbers of `range` among which a filter's times can be, by the times of blocks: numbers follow the clock, nearly.
+pub(crate) fn narrow(
+    connection: &Connection,
+    filter: &Filter,
+    range: RangeInclusive<u64>,
+) -> rusqlite::Result<RangeInclusive<u64>> {
+    if (filter.time_from_ms.is_none() && filter.time_to_ms.is_none()) || range.is_empty() {
+        return Ok(range);
+    }
+    let (low, high) = (range.start() / BLOCK_EVENTS, range.end() / BLOCK_EVENTS);
+    let sql = "SELECT min(block), max(block) FROM blocks
+        WHERE block BETWEEN ?1 AND ?2 AND time_ms_max >= ?3 AND time_ms_min <= ?4";
+    let (from, to) = (filter.time_from_ms.unwrap_or(i64::MIN), filter.time_to_ms.unwrap_or(i64::MAX));
+    let (first, last) =
+        connection.prepare_cached(sql)?.query_row(params![low as i64, high as i64, from, to], |row| {
+            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+        })?;
+    let finished = connection
+        .prepare_cached("SELECT max(block) FROM blocks")?
+        .query_row([], |row| row.get::<_, Option<i64>>(0))?;
+    // What is in no finished block may be of any time.
+    let rest = finished.map_or(0, |block| (block as u64 + 1) * BLOCK_EVENTS);
+    let begins = first.map_or(rest, |block| block as u64 * BLOCK_EVENTS);
+    let ends = match last {
+        _ if *range.end() >= rest => *range.end(),
+        Some(block) => block as u64 * BLOCK_EVENTS + (BLOCK_EVENTS - 1),
+        None => return Ok(RangeInclusive::new(1, 0)),
+    };
+    Ok(begins.max(*range.start())..=ends.min(*range.end()))
+}
+
 /// An event that fits a filter.
 pub(crate) struct Head {
     pub(crate) seq: u64,

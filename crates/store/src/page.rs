@@ -1,5 +1,6 @@
 //! A page of history: newest or oldest first, filtered, within a time budget.
 
+use std::cell::Cell;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use std::time::Instant;
@@ -59,6 +60,8 @@ pub struct PageQuery {
     /// Tokens that an event must have to be accepted: one of each list. Only a help for finding them: whoever asks still
     /// looks at each event.
     pub needles: Vec<Vec<Needle>>,
+    /// Whether what is withheld of a payload is shown to whoever decides, too.
+    pub with_content: bool,
     /// When to stop looking and give what was found.
     pub deadline: Instant,
 }
@@ -79,6 +82,7 @@ impl PageQuery {
             time_to_ms: None,
             errors_only: false,
             needles: Vec::new(),
+            with_content: false,
             deadline,
         }
     }
@@ -93,14 +97,15 @@ pub struct Page {
     pub next: Option<u64>,
     /// Whether the deadline ended the search: there may be more, from `next` on.
     pub partial: bool,
+    /// When it ended among events that are not indexed yet: the first of them.
+    pub indexed_to: Option<u64>,
 }
 
+/// Decides about an event by its JSON, and by what is withheld of it if that is asked for.
+pub(crate) type Decide<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> bool;
+
 /// Reads a page, file by file.
-pub(crate) fn read(
-    folder: &Folder,
-    query: &PageQuery,
-    matches: &mut dyn FnMut(&[u8]) -> bool,
-) -> Result<Page, StoreError> {
+pub(crate) fn read(folder: &Folder, query: &PageQuery, matches: Decide<'_>) -> Result<Page, StoreError> {
     let seq_next = folder.seq_next();
     let (newest_first, wanted) = match query.direction {
         Direction::Newest { before } => (true, 1..=before.unwrap_or(u64::MAX).min(seq_next).saturating_sub(1)),
@@ -184,7 +189,7 @@ fn read_file(
     range: RangeInclusive<u64>,
     newest_first: bool,
     page: &mut Page,
-    matches: &mut dyn FnMut(&[u8]) -> bool,
+    matches: Decide<'_>,
 ) -> Result<(Scan, u64), StoreError> {
     let mut last = 0;
     let mut bytes: usize = page.events.iter().map(Bytes::len).sum();
@@ -192,9 +197,14 @@ fn read_file(
         let connection = &opened.connection;
         let reading = file.sql("reading");
         let Some(filter) = Filter::new(connection, query).map_err(&reading)? else { return Ok(Scan::Done) };
+        let range = heads::narrow(connection, &filter, range).map_err(&reading)?;
         let mut visit = |seq: u64| {
             let json = reader::payload(opened, file, Payload::Body, seq)?;
-            if let Some(json) = json.filter(|json| matches(json)) {
+            let content = match &json {
+                Some(_) if query.with_content => reader::payload(opened, file, Payload::Content, seq)?,
+                _ => None,
+            };
+            if let Some(json) = json.filter(|json| matches(json, content.as_deref())) {
                 bytes += json.len();
                 page.events.push(json);
                 last = seq;
@@ -209,14 +219,20 @@ fn read_file(
             }
             heads::scan(connection, &filter, range, newest_first, Some(query.deadline), &mut |head| visit(head.seq))
         };
+        let tail = Cell::new(None);
         let search = |index: &Connection, look: &mut dyn FnMut(_) -> Result<Scan, Failure>| {
             let (needles, events, deadline) = (query.needles.as_slice(), connection, query.deadline);
             let file = &file.index;
-            index::scan(&Search { index, file, events, needles, range: range.clone(), newest_first, deadline }, look)
+            let range = range.clone();
+            index::scan(&Search { index, file, events, needles, range, newest_first, deadline, tail: &tail }, look)
         };
         let is_indexed = !query.needles.is_empty() && !range.is_empty();
         let found = if is_indexed { folder.with_index(file, |index| search(index, &mut look)) } else { None };
+        if found.is_none() && is_indexed {
+            tail.set(Some(*range.start()));
+        }
         let scan = found.unwrap_or_else(|| look(range.clone()));
+        page.indexed_to = tail.get().filter(|_| matches!(scan, Ok(Scan::Late(_))));
         scan.map_err(|failure| match failure {
             Failure::Sql(source) => reading(source),
             Failure::Store(error) => error,

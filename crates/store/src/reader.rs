@@ -111,6 +111,15 @@ impl Reader {
 
     /// The events that fit `query` and that `matches` accepts when it is shown their JSON.
     pub fn page(&self, query: &PageQuery, matches: &mut dyn FnMut(&[u8]) -> bool) -> Result<Page, StoreError> {
+        page::read(&self.folder, query, &mut |json, _| matches(json))
+    }
+
+    /// The same, and `matches` is shown what is withheld as well, where [`PageQuery::with_content`] asks for it.
+    pub fn page_with_content(
+        &self,
+        query: &PageQuery,
+        matches: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool,
+    ) -> Result<Page, StoreError> {
         page::read(&self.folder, query, matches)
     }
 

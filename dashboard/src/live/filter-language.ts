@@ -117,6 +117,9 @@ function keyToken(source: string, key: string, value: string, negated: boolean, 
       const at = parseMoment(value, now);
       return at === undefined ? bad(`${key}: needs a time, as in ${key}:14:30 or ${key}:2026-11-20T14:30:00Z`) : good({ kind: key, at });
     }
+    case 'in':
+      // What is withheld the server alone searches; here it narrows nothing.
+      return value === 'content' ? { source, term: undefined, problem: undefined } : bad('in: knows content');
     case 'raw':
       return value === '1' || value === '0' ? good({ kind: 'raw', on: value === '1' }) : bad('raw: is 1 or 0');
     default:

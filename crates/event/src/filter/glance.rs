@@ -52,7 +52,9 @@ fn held_by(term: &Term) -> Vec<Vec<String>> {
         Term::IsOpen => vec![vec!["started".to_owned()]],
         Term::IsDenied => vec![vec!["denied".to_owned()]],
         Term::Level(_) => vec![vec!["level".to_owned()]],
-        Term::Regex(_) | Term::IsError | Term::Took { .. } | Term::From(_) | Term::To(_) => Vec::new(),
+        Term::Regex(_) | Term::IsError | Term::Took { .. } | Term::From(_) | Term::To(_) | Term::InContent => {
+            Vec::new()
+        }
     }
 }
 

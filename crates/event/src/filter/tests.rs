@@ -90,3 +90,29 @@ fn a_query_that_means_nothing_says_what_to_write() {
     assert!(error("took:>x").contains("took:>5s"));
     assert!(error("/(/").contains("regular expression"));
 }
+
+#[test]
+fn what_is_withheld_is_searched_on_request_alone_and_is_in_no_index() {
+    let event = json!({"time": "2026-11-20T14:31:07.950Z", "kind": "tool_call.finished", "namespace": "/hook", "event": "post_tool",
+        "tool_name": "Write", "data": {"tool_input": {"content": {"withheld": 90}}}});
+    let whole = json!({"tool_input": {"content": "fn secretBody() {}"}});
+    let wants = |query: &str| {
+        let filter = Filter::parse(query, Time::from_ms(0)).unwrap();
+        filter.wants_whole(event.to_string().as_bytes(), Some(whole.to_string().as_bytes()))
+    };
+    assert!(wants("secretBody in:content") && wants("body in:content tool:write") && wants("in:content /secret/"));
+    assert!(!wants("secretBody") && !wants("absent in:content") && !wants("-secretBody in:content"));
+    let filter = Filter::parse("secretBody tool:write in:content", Time::from_ms(0)).unwrap();
+    assert!(filter.asks_for_content());
+    assert_eq!(filter.needles().len(), 1, "the tool alone");
+    assert!(Filter::parse("in:nothing", Time::from_ms(0)).unwrap_err().0.contains("in:content"));
+}
+
+#[test]
+fn the_times_of_a_query_are_the_narrowest_it_names() {
+    let now = Time::parse("2026-11-20T14:40:00Z").unwrap();
+    let times = |query: &str| Filter::parse(query, now).unwrap().times();
+    assert_eq!(times("word -from:2026-11-20T14:00:00Z"), (None, None));
+    let (from, to) = times("last:2h from:2026-11-20T14:00:00Z to:2026-11-21T00:00:00Z to:2026-11-20T15:00:00Z");
+    assert_eq!((from, to), (Time::parse("2026-11-20T14:00:00Z"), Time::parse("2026-11-20T15:00:00Z")));
+}

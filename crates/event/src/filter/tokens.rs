@@ -46,7 +46,13 @@ impl Filter {
     /// What an event must have to be wanted: one needle of each list. Empty when nothing can be said, which does not mean
     /// that everything is wanted.
     pub fn needles(&self) -> Vec<Vec<Needle>> {
-        let wanted = self.terms.iter().filter(|(negated, _)| !negated);
+        // What is withheld is in no index.
+        let is_indexed = |term: &Term| {
+            let is_text =
+                matches!(term, Term::Word(_) | Term::Prefix(_) | Term::Phrase(_) | Term::Field(Field::Path, _));
+            !(self.in_content && is_text)
+        };
+        let wanted = self.terms.iter().filter(|(negated, term)| !negated && is_indexed(term));
         wanted.flat_map(|(_, term)| needles_of(term)).filter(|needles| !needles.is_empty()).collect()
     }
 }
@@ -91,7 +97,7 @@ fn needles_of(term: &Term) -> Vec<Vec<Needle>> {
             let ranks: Vec<String> = (*least..=5).map(|rank| rank.to_string()).collect();
             one_of('l', &mut ranks.iter().map(String::as_str))
         }
-        Term::Regex(_) | Term::Took { .. } | Term::From(_) | Term::To(_) => Vec::new(),
+        Term::Regex(_) | Term::Took { .. } | Term::From(_) | Term::To(_) | Term::InContent => Vec::new(),
     }
 }
 

@@ -28,6 +28,9 @@ const LIMIT_MAX: usize = 5_000;
 /// How long a search may take before it answers with what it has and where to go on.
 const SEARCH_MAX: Duration = Duration::from_millis(400);
 
+/// How far a fuller telling of an event moves its time at most.
+pub(crate) const TIMES_MOVE_MS: i64 = 60_000;
+
 /// What may be asked of history. Lists are separated by commas.
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -45,16 +48,22 @@ pub(crate) struct Asked {
 /// `{"events": [Event…], "next"?, "seq_last", "partial"?}`. Newest first; oldest first with `after`.
 pub(crate) async fn page(
     State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let filter = Filter::parse(asked.q.as_deref().unwrap_or_default(), clock::now())
         .map_err(|error| Problem::bad_request(error.to_string()))?;
-    let query = PageQuery { needles: needles(&filter), ..query_of(asked)? };
+    if filter.asks_for_content() && !granted.trusted {
+        return Err(withheld());
+    }
+    let with_content = filter.asks_for_content();
+    let query = narrowed(PageQuery { needles: needles(&filter), with_content, ..query_of(asked)? }, &filter);
     let reader = app.reader.clone();
     let searched = tokio::task::spawn_blocking(move || {
         let seq_last = reader.seq_last();
-        reader.page(&query, &mut |json| filter.wants_json(json)).map(|page| (page, seq_last))
+        let mut wants = |json: &[u8], content: Option<&[u8]>| filter.wants_whole(json, content);
+        reader.page_with_content(&query, &mut wants).map(|page| (page, seq_last))
     });
     let (page, seq_last) = searched.await.map_err(Problem::store)?.map_err(Problem::store)?;
 
@@ -72,6 +81,9 @@ pub(crate) async fn page(
     }
     if page.partial {
         body.put_slice(b",\"partial\":true");
+    }
+    if let Some(seq) = page.indexed_to {
+        body.put_slice(format!(",\"indexed_to\":{}", seq.saturating_sub(1)).as_bytes());
     }
     body.put_u8(b'}');
     Ok(super::json(body.freeze()))
@@ -93,12 +105,7 @@ pub(crate) async fn content(
 ) -> Result<Response, Problem> {
     let seq = number(asked)?;
     if !granted.trusted {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "content_withheld",
-            "file bodies are for this monitor's own page and this user's programs",
-        )
-        .suggest("Open the monitor's own page, or bring the token"));
+        return Err(withheld());
     }
     let event = find(&app, seq).await?;
     let reader = app.reader.clone();
@@ -114,6 +121,12 @@ pub(crate) async fn content(
         }
     };
     Ok(super::json(json!({ "seq": seq, "data": data }).to_string()))
+}
+
+fn withheld() -> Problem {
+    let reason = "file bodies are for this monitor's own page and this user's programs";
+    Problem::new(StatusCode::FORBIDDEN, "content_withheld", reason)
+        .suggest("Open the monitor's own page, or bring the token")
 }
 
 fn number(asked: Result<Path<u64>, PathRejection>) -> Result<u64, Problem> {
@@ -133,12 +146,19 @@ async fn find(app: &App, seq: u64) -> Result<Bytes, Problem> {
 
 /// What the store's index can be asked for a filter.
 pub(crate) fn needles(filter: &Filter) -> Vec<Vec<Needle>> {
-    let asked = |needle: event::filter::Needle| Needle {
-        token: needle.token,
-        is_prefix: needle.is_prefix,
-        is_seam: needle.is_seam,
-    };
+    let asked = |needle: event::filter::Needle| Needle { token: needle.token, is_prefix: needle.is_prefix };
     filter.needles().into_iter().map(|one_of| one_of.into_iter().map(asked).collect()).collect()
+}
+
+/// The times of a filter, for the store to skip what is of others. An event that was told better may have a time that is
+/// not quite the one it was stored under.
+pub(crate) fn narrowed(query: PageQuery, filter: &Filter) -> PageQuery {
+    let (from, to) = filter.times();
+    PageQuery {
+        time_from_ms: from.map(|at| at.ms().saturating_sub(TIMES_MOVE_MS)),
+        time_to_ms: to.map(|at| at.ms().saturating_add(TIMES_MOVE_MS)),
+        ..query
+    }
 }
 
 fn query_of(asked: Asked) -> Result<PageQuery, Problem> {

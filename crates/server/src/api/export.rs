@@ -23,7 +23,7 @@ use store::{Direction, PageQuery, Reader, StoreError};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::events::needles;
+use super::events::{narrowed, needles};
 use super::problem::Problem;
 use crate::app::App;
 use crate::clock;
@@ -59,6 +59,12 @@ pub(crate) async fn answer(
     let now = clock::now();
     let query = wanted.q.unwrap_or_default();
     let filter = Filter::parse(&query, now).map_err(|error| Problem::bad_request(error.to_string()))?;
+    if filter.asks_for_content() {
+        let reason = "an export has no file bodies, and is not made by what is in them";
+        return Err(
+            Problem::bad_request(reason).suggest("Leave in:content out, or page through /api/v1/events with it")
+        );
+    }
     let (format, content_type, ending) = match wanted.format.as_deref() {
         None | Some("ndjson") => (Format::Ndjson, "application/x-ndjson", "ndjson"),
         Some("csv") => (Format::Csv, "text/csv; charset=utf-8", "csv"),
@@ -120,6 +126,7 @@ impl Export {
             let mut query = PageQuery::new(Direction::Oldest { after }, PAGE_EVENTS, Instant::now() + PAGE_TIME_MAX);
             query.bytes_max = PAGE_BYTES;
             query.needles.clone_from(&wanted);
+            let query = narrowed(query, &self.filter);
             let page = match self.reader.page(&query, &mut |json| self.filter.wants_json(json)) {
                 Ok(page) => page,
                 Err(error) => {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use store::Found;
 
 use super::{Corrected, Group, Writer};
+use crate::api::events::TIMES_MOVE_MS;
 use crate::hub::Published;
 use crate::hub::tally::Context;
 
@@ -82,6 +83,10 @@ fn fuller(writer: &mut Writer, poorer: Event, fact: Fact, (next, now): (u64, Tim
     let mut facts = facts.into_iter();
     let Some(mut fact) = facts.next() else { return };
     let before = poorer.fact;
+    if fact.time.ms().abs_diff(before.time.ms()) > TIMES_MOVE_MS.unsigned_abs() {
+        // It is found by the time that it was stored under.
+        fact.time = before.time;
+    }
     fact.sources = [before.sources.as_slice(), &fact.sources].concat();
     add_otlp(&mut fact, &before);
     let content = fact.whole.as_ref().map(|whole| Bytes::from(whole.to_string()));

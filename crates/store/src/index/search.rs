@@ -1,5 +1,6 @@
 //! A search with an index: the events that it names, and what it does not cover.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::iter::Peekable;
 use std::ops::RangeInclusive;
@@ -44,6 +45,8 @@ pub(crate) struct Search<'a> {
     pub(crate) range: RangeInclusive<u64>,
     pub(crate) newest_first: bool,
     pub(crate) deadline: Instant,
+    /// Where what is not indexed begins, once the time was up in it.
+    pub(crate) tail: &'a Cell<Option<u64>>,
 }
 
 /// Looks at what an index names and at what it does not cover, in order. Whatever is wrong with the index, the rest of the
@@ -61,13 +64,17 @@ pub(crate) fn scan<E: From<rusqlite::Error>>(
     };
     let split = state.indexed_to.clamp(low, high + 1);
     let (rewritten, _) = rewrites(search.events, state.rewrites_to, REWRITES_MAX)?;
+    let late = |scan: Scan| {
+        search.tail.set(matches!(scan, Scan::Late(_)).then_some(split));
+        scan
+    };
     if split == low || rewritten.len() >= REWRITES_MAX as usize {
-        return look(low..=high);
+        return look(low..=high).map(late);
     }
     if search.newest_first && split <= high {
         let tail = look(split..=high)?;
         if tail != Scan::Done {
-            return Ok(tail);
+            return Ok(late(tail));
         }
     }
     let indexed = low..=split - 1;
@@ -99,7 +106,7 @@ pub(crate) fn scan<E: From<rusqlite::Error>>(
     if search.newest_first || split > high {
         return Ok(Scan::Done);
     }
-    look(split..=high)
+    look(split..=high).map(late)
 }
 
 /// What rows must have, in the language of FTS5.
