@@ -12,8 +12,8 @@ use store::{Batch, Direction, Needle, Options, PageQuery, Record, Store, Words};
 const DAY_MS: i64 = 86_400_000;
 const NOW_MS: i64 = 1_795_185_067_950;
 
-const EVENTS: u64 = 1_600;
-const QUERIES: usize = 700;
+const EVENTS: u64 = 2_700;
+const QUERIES: usize = 450;
 
 /// Marsaglia's xorshift: the same events and queries on every machine.
 struct Random(u64);
@@ -168,7 +168,7 @@ fn filled(dir: &Path, random: &mut Random) -> (Store, Vec<Value>) {
             Record { seq, time_ms: time.ms(), json: bytes_of(event), content, ..Record::default() }
         };
         let batch = Batch { records: chunk.iter().map(record).collect(), ..Batch::default() };
-        let day = (store.next_seq() / 600) as i64;
+        let day = (store.next_seq() / 1_300) as i64;
         store.write(&batch, NOW_MS + day * DAY_MS).unwrap();
     }
     // Some are enriched, before or after they were indexed.

@@ -58,7 +58,7 @@ pub use erase::{Eraser, Erasing};
 pub use error::StoreError;
 pub use index::{Needle, Tell, WIDE_EVENTS, Words};
 pub use key::Key;
-pub use page::{Direction, Page, PageQuery};
+pub use page::{Decide, Direction, Page, PageQuery};
 pub use reader::{Found, Known, Reader};
 pub use retention::{Keep, Keeper};
 pub use writer::{Options, Store};

@@ -102,7 +102,7 @@ pub struct Page {
 }
 
 /// Decides about an event by its JSON, and by what is withheld of it if that is asked for.
-pub(crate) type Decide<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> bool;
+pub type Decide<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> bool;
 
 /// Reads a page, file by file.
 pub(crate) fn read(folder: &Folder, query: &PageQuery, matches: Decide<'_>) -> Result<Page, StoreError> {

@@ -14,7 +14,7 @@ use crate::folder::{self, DayFile, Folder, Opened};
 use crate::heads::{self, Filter};
 use crate::index;
 use crate::key::Key;
-use crate::page::{self, Page, PageQuery};
+use crate::page::{self, Decide, Page, PageQuery};
 use crate::pinned;
 use crate::schema;
 
@@ -115,11 +115,7 @@ impl Reader {
     }
 
     /// The same, and `matches` is shown what is withheld as well, where [`PageQuery::with_content`] asks for it.
-    pub fn page_with_content(
-        &self,
-        query: &PageQuery,
-        matches: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool,
-    ) -> Result<Page, StoreError> {
+    pub fn page_with_content(&self, query: &PageQuery, matches: Decide<'_>) -> Result<Page, StoreError> {
         page::read(&self.folder, query, matches)
     }
 
