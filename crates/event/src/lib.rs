@@ -38,6 +38,7 @@ pub mod prices;
 pub mod redact;
 #[cfg(feature = "words")]
 pub mod session;
+#[cfg(feature = "words")]
 pub mod spans;
 #[cfg(feature = "words")]
 pub mod stream_json;
