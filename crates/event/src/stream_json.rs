@@ -51,27 +51,18 @@ impl Line<'_> {
 }
 
 impl StreamJson {
-    /// The session a line belongs to; `None` for what is no line of this format.
-    pub fn session_of(line: &[u8]) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Its {
-            session_id: String,
-        }
-        serde_json::from_slice(line).ok().map(|its: Its| its.session_id)
-    }
-
-    /// The facts of one line that was printed `at`. `is_hooked` says whether hooks tell of its session.
-    pub fn take(&mut self, line: &[u8], at: Time, is_hooked: bool) -> Vec<Fact> {
+    /// The facts of one line that was printed `at`. `is_hooked` says whether hooks tell of a session.
+    pub fn take(&mut self, line: &[u8], at: Time, is_hooked: impl FnOnce(&str) -> bool) -> Vec<Fact> {
         let Ok(Value::Object(fields)) = hook_input::parse_leniently(line) else { return Vec::new() };
         let Some(session) = fields.get("session_id").and_then(Value::as_str) else { return Vec::new() };
-        let line = Line { session, at, is_hooked, fields: &fields };
+        let line = Line { session, at, is_hooked: is_hooked(session), fields: &fields };
         match (line.text("type").unwrap_or_default(), line.text("subtype").unwrap_or_default()) {
             ("system", "init") => self.init(&line),
             ("system", "api_retry") => retry(&line).into_iter().collect(),
             ("system", "permission_denied") => self.denied(&line, &fields).into_iter().collect(),
             ("system", "task_started") => self.agent_started(&line),
             ("system", "task_notification") => self.agent_finished(&line),
-            ("system", "compact_boundary") if !is_hooked => {
+            ("system", "compact_boundary") if !line.is_hooked => {
                 let trigger = fields.get("compact_metadata").and_then(|data| data.get("trigger")).cloned();
                 vec![self.hook(&line, "PostCompact", json!({ "trigger": trigger }), None)]
             }

@@ -18,7 +18,7 @@ fn read(name: &str, is_hooked: bool) -> Vec<Fact> {
     let mut stream = StreamJson::default();
     (1_800_000_000_000..)
         .zip(text.lines())
-        .flat_map(|(ms, line)| stream.take(line.as_bytes(), Time::from_ms(ms), is_hooked))
+        .flat_map(|(ms, line)| stream.take(line.as_bytes(), Time::from_ms(ms), |_| is_hooked))
         .collect()
 }
 
@@ -100,7 +100,7 @@ fn with_hooks_it_tells_only_what_they_do_not() {
     // A subagent's text is printed when that was asked for, under the call that it answers.
     let mut stream = StreamJson::default();
     let at = Time::from_ms(1_800_000_000_000);
-    let mut take = |line: Value| stream.take(line.to_string().as_bytes(), at, true);
+    let mut take = |line: Value| stream.take(line.to_string().as_bytes(), at, |_| true);
     take(json!({ "type": "system", "subtype": "task_started", "session_id": "s", "task_id": "a1", "tool_use_id": "t1",
         "task_type": "local_agent", "subagent_type": "Explore" }));
     let said = take(json!({ "type": "assistant", "session_id": "s", "parent_tool_use_id": "t1",
@@ -132,7 +132,7 @@ fn the_result_is_the_cost_where_nobody_else_tells_it_and_counts_each_run_once() 
     let mut stream = StreamJson::default();
     for (ms, result) in [(1, usage(10, 0.1)), (2, usage(25, 0.25))] {
         let at = Time::from_ms(1_800_000_000_000 + ms);
-        for fact in stream.take(result.to_string().as_bytes(), at, true) {
+        for fact in stream.take(result.to_string().as_bytes(), at, |_| true) {
             monitor.take(fact);
         }
     }
@@ -143,7 +143,7 @@ fn the_result_is_the_cost_where_nobody_else_tells_it_and_counts_each_run_once() 
 #[test]
 fn retries_refusals_limits_and_what_is_no_line_are_taken_as_they_are() {
     let mut stream = StreamJson::default();
-    let mut take = |line: Value| stream.take(line.to_string().as_bytes(), Time::from_ms(1_800_000_000_000), true);
+    let mut take = |line: Value| stream.take(line.to_string().as_bytes(), Time::from_ms(1_800_000_000_000), |_| true);
     let retry =
         take(json!({ "type": "system", "subtype": "api_retry", "session_id": "s", "attempt": 2, "max_retries": 3,
         "retry_delay_ms": 1235.2, "error_status": 500, "error": "server_error" }));

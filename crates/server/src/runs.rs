@@ -45,7 +45,7 @@ const RUNS_MAX: usize = 1_024;
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest id of a run, in bytes; ours have 16.
-const ID_BYTES_MAX: usize = 64;
+pub(crate) const ID_BYTES_MAX: usize = 64;
 
 /// What an agent can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,8 @@ pub(crate) struct Order {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     force: bool,
+    /// After this moment whoever asked has been told that nobody answered: it must not be done any more.
+    until_ms: i64,
 }
 
 struct Run {
@@ -132,17 +134,53 @@ struct Run {
     changed: Arc<Notify>,
     /// Open questions; more than one when a connection broke and the server does not know it yet.
     attending: usize,
+    /// Which question is the newest: it alone gets orders.
+    turn: u64,
     asked_at: Instant,
+    /// It is over; known for a while, since its last question may overtake its goodbye.
+    ended: bool,
 }
 
 impl Run {
-    fn is_attended(&self) -> bool {
-        self.attending > 0 || self.asked_at.elapsed() < AWAY_MAX
+    fn new(about: About) -> Run {
+        Run {
+            about,
+            orders: VecDeque::new(),
+            answers: BTreeMap::new(),
+            changed: Arc::default(),
+            attending: 0,
+            turn: 0,
+            asked_at: Instant::now(),
+            ended: false,
+        }
     }
 
-    /// Those who asked for its end, and have not heard of it.
-    fn stopping(self) -> impl Iterator<Item = (u64, (Command, oneshot::Sender<Done>))> {
-        self.answers.into_iter().filter(|(_, (command, _))| *command == Command::Stop)
+    /// Whether its launcher asks, or is carrying something out and will ask again.
+    fn is_attended(&self) -> bool {
+        let is_busy = || self.answers.values().any(|(_, answer)| !answer.is_closed());
+        self.asked_at.elapsed() < AWAY_MAX || (!self.ended && (self.attending > 0 || is_busy()))
+    }
+
+    /// Takes what became of orders.
+    fn take(&mut self, done: Vec<Done>) {
+        for done in done {
+            if let Some((_, answer)) = self.answers.remove(&done.order) {
+                // Whoever asked may have gone.
+                let _ = answer.send(done);
+            }
+        }
+    }
+
+    /// It is over: who asked for that has what it wanted, and the others will hear nothing more.
+    fn end(&mut self) {
+        self.ended = true;
+        self.orders.clear();
+        for (order, (command, answer)) in std::mem::take(&mut self.answers) {
+            if command == Command::Stop {
+                let _ = answer.send(Done { order, refused: None });
+            }
+        }
+        self.changed.notify_waiters();
     }
 }
 
@@ -236,6 +274,7 @@ impl Runs {
     pub(crate) fn listed(&self) -> Vec<Value> {
         let runs = self.attended();
         runs.iter()
+            .filter(|(_, run)| !run.ended)
             .map(|(id, run)| {
                 let mut listed = json!(run.about);
                 listed["launch_id"] = json!(id);
@@ -247,48 +286,43 @@ impl Runs {
     /// Takes a launcher's question, and answers when there is something to do, or after a while without.
     pub(crate) async fn attend(app: &App, id: &str, said: Attending) -> Result<Vec<Order>, Refusal> {
         let Attending { about, done, ended } = said;
-        if id.is_empty() || id.len() > ID_BYTES_MAX {
-            return Err(Refusal::Unclear(format!("the id of a run has 1 to {ID_BYTES_MAX} bytes")));
-        }
-        let changed = {
+        let (changed, turn) = {
             let mut runs = app.runs.attended();
             if !runs.contains_key(id) && runs.len() >= RUNS_MAX {
                 return Err(Refusal::Refused(format!("there are {RUNS_MAX} runs already")));
             }
-            let run = runs.entry(id.to_owned()).or_insert_with(|| Run {
-                about: about.clone(),
-                orders: VecDeque::new(),
-                answers: BTreeMap::new(),
-                changed: Arc::default(),
-                attending: 0,
-                asked_at: Instant::now(),
-            });
-            run.about = about;
+            let run = runs.entry(id.to_owned()).or_insert_with(|| Run::new(about.clone()));
+            run.take(done);
             run.asked_at = Instant::now();
-            for done in done {
-                if let Some((_, answer)) = run.answers.remove(&done.order) {
-                    // Whoever asked may have gone.
-                    let _ = answer.send(done);
-                }
-            }
             if ended {
-                for (order, (_, answer)) in runs.remove(id).into_iter().flat_map(Run::stopping) {
-                    let _ = answer.send(Done { order, refused: None });
-                }
+                run.end();
+                app.runs.streams.forget(id);
+            }
+            if run.ended {
                 return Ok(Vec::new());
             }
+            run.about = about;
             run.attending += 1;
-            Arc::clone(&run.changed)
+            run.turn += 1;
+            // An older question waits on a connection that may be broken.
+            run.changed.notify_waiters();
+            (Arc::clone(&run.changed), run.turn)
         };
         let _here = Here { runs: &app.runs, id };
         let until = tokio::time::sleep(ATTEND_MAX);
         tokio::pin!(until);
         loop {
             let waits = changed.notified();
-            if let Some(run) = app.runs.lock().get_mut(id)
-                && !run.orders.is_empty()
-            {
-                return Ok(run.orders.drain(..).collect());
+            tokio::pin!(waits);
+            // From here on nothing is missed that happens while it is looked.
+            waits.as_mut().enable();
+            match app.runs.lock().get_mut(id) {
+                Some(run) if run.turn == turn && !run.ended => {
+                    if let Some(order) = run.orders.pop_front() {
+                        return Ok(vec![order]);
+                    }
+                }
+                _ => return Ok(Vec::new()),
             }
             tokio::select! {
                 () = waits => {}
@@ -302,11 +336,14 @@ impl Runs {
     pub(crate) async fn tell(app: &App, asked: Asked, by: Source) -> Result<Value, Refusal> {
         let (launch, session) = app.runs.resolve(app, &asked.of)?;
         let told = match app.runs.order(&launch, &asked) {
-            Some(Ok(answer)) => match tokio::time::timeout(ANSWER_MAX, answer).await {
+            Some(Ok((order, answer))) => match tokio::time::timeout(ANSWER_MAX, answer).await {
                 Ok(Ok(Done { refused: None, .. })) => Ok(()),
                 Ok(Ok(Done { refused: Some(reason), .. })) => Err(Refusal::Refused(reason)),
                 Ok(Err(_)) => Err(Refusal::NoRun("the agent has ended".to_owned())),
-                Err(_) => Err(Refusal::Silent),
+                Err(_) => {
+                    app.runs.take_back(&launch, order);
+                    Err(Refusal::Silent)
+                }
             },
             Some(Err(refusal)) => Err(refusal),
             None => process::tell(&launch, app.hub.process_of_launch(&launch), asked.command, asked.force),
@@ -327,7 +364,8 @@ impl Runs {
             }
             Of::Session(session) => {
                 let runs = self.attended();
-                let attended = runs.iter().find(|(_, run)| run.about.session_id.as_ref() == Some(session));
+                let is_in = |run: &Run| !run.ended && run.about.session_id.as_ref() == Some(session);
+                let attended = runs.iter().find(|(_, run)| is_in(run));
                 let launch = attended.map(|(id, _)| id.clone()).or_else(|| app.hub.launch_of_session(session));
                 let launch = launch.ok_or_else(|| {
                     Refusal::NoRun(format!(
@@ -340,9 +378,9 @@ impl Runs {
     }
 
     /// Puts a command before the launcher of this run; `None` if it has none.
-    fn order(&self, launch: &str, asked: &Asked) -> Option<Result<oneshot::Receiver<Done>, Refusal>> {
+    fn order(&self, launch: &str, asked: &Asked) -> Option<Result<(u64, oneshot::Receiver<Done>), Refusal>> {
         let mut runs = self.attended();
-        let run = runs.get_mut(launch)?;
+        let run = runs.get_mut(launch).filter(|run| !run.ended)?;
         if !run.about.commands.contains(&asked.command) {
             let reason = match (asked.command, run.about.launch_method.as_str()) {
                 (Command::Prompt, "subprocess") => {
@@ -362,9 +400,23 @@ impl Runs {
         let (answer, answered) = oneshot::channel();
         run.answers.retain(|_, (_, answer)| !answer.is_closed());
         run.answers.insert(order, (asked.command, answer));
-        run.orders.push_back(Order { order, command: asked.command, text: asked.text.clone(), force: asked.force });
-        run.changed.notify_one();
-        Some(Ok(answered))
+        run.orders.push_back(Order {
+            order,
+            command: asked.command,
+            text: asked.text.clone(),
+            force: asked.force,
+            until_ms: clock::now().ms() + ANSWER_MAX.as_millis() as i64,
+        });
+        run.changed.notify_waiters();
+        Some(Ok((order, answered)))
+    }
+
+    /// Nobody waits for this any more; where its launcher has not heard of it yet, it never will.
+    fn take_back(&self, launch: &str, order: u64) {
+        if let Some(run) = self.lock().get_mut(launch) {
+            run.orders.retain(|waiting| waiting.order != order);
+            run.answers.remove(&order);
+        }
     }
 
     /// The runs, without those whose launcher is gone.

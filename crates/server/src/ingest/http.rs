@@ -35,10 +35,7 @@ pub(crate) async fn emit(
         Ok(one) => (vec![one], false),
         Err(error) => (lines(&body).unwrap_or_else(|| Err(no_json(error)))?, true),
     };
-    if events.len() > EVENTS_MAX {
-        let most = format!("more than {EVENTS_MAX} events in one body");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", most));
-    }
+    bounded(events.len())?;
     let now = clock::now();
     let mut facts = Vec::with_capacity(events.len());
     for (at, event) in events.into_iter().enumerate() {
@@ -72,6 +69,15 @@ pub(crate) async fn hook_scripts(
     };
     record(&app, vec![fact]).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Refuses a body of more events than one commit takes.
+pub(crate) fn bounded(events: usize) -> Result<(), Problem> {
+    if events <= EVENTS_MAX {
+        return Ok(());
+    }
+    let most = format!("more than {EVENTS_MAX} events in one body");
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", most))
 }
 
 /// Completes facts and hands them over; 503 while the disk takes none.

@@ -174,7 +174,7 @@ pub(crate) fn send_away(app: &App, id: &str) -> bool {
 }
 
 /// A name for a Socket.IO session that lets nobody speak for it; empty when the system gives no random numbers.
-fn public_id(socket: &socketio::Socket) -> String {
+pub(crate) fn public_id(socket: &socketio::Socket) -> String {
     socket.session().public_id().map(|id| id.to_string()).unwrap_or_default()
 }
 

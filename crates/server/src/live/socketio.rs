@@ -20,7 +20,7 @@ use socketio::packet::Event as Emitted;
 use socketio::{Ack, ConnectRefusal, Handler, Server, Socket};
 use tracing::debug;
 
-use super::{admin, page, status};
+use super::{admin, page, roster, status};
 use crate::access::{self, Granted, Visitor};
 use crate::api::sessions;
 use crate::app::App;
@@ -129,7 +129,12 @@ impl Handler for Clients {
         let greeting = match socket.namespace() {
             "/" => vec![("status", status::payload(&app))],
             "/system" => vec![("server_info", status::server_info_payload(&app)), ("status", status::payload(&app))],
-            page::NAMESPACE => vec![("hello", page::hello(&app))],
+            page::NAMESPACE => {
+                let mut hello = page::hello(&app);
+                // So that it knows itself among the clients.
+                hello["client"] = roster::public_id(socket).into();
+                vec![("hello", hello)]
+            }
             _ => return,
         };
         for (name, payload) in greeting {

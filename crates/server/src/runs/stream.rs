@@ -1,7 +1,7 @@
 //! What launchers tell of their runs: events of their own, and the lines of `stream-json` as they pass.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event::emitted::{self, Refusal};
 use event::event::{Fact, Source, Time};
@@ -18,8 +18,8 @@ const RUNS_MAX: usize = 256;
 /// What was read of each run.
 #[derive(Default)]
 pub(crate) struct Streams {
-    /// Short scopes only.
-    runs: Mutex<VecDeque<(String, StreamJson)>>,
+    /// Short scopes only; a run's own lines are read under a lock of its own.
+    runs: Mutex<VecDeque<(String, Arc<Mutex<StreamJson>>)>>,
 }
 
 /// One thing that a launcher tells.
@@ -33,17 +33,25 @@ pub(crate) enum Told {
 }
 
 impl Streams {
-    /// The facts that a launcher tells of its run.
+    /// The facts that a launcher tells of its run. A body that is refused is refused before a line of it is read: the
+    /// launcher tells the whole again.
     pub(crate) fn facts(&self, app: &App, launch: &str, told: Vec<Told>) -> Result<Vec<Fact>, Refusal> {
         let now = clock::now();
-        let mut facts = Vec::new();
+        let read = |told: Told| match told {
+            Told::Event(event) => emitted::read(event, now, Source::Launcher).map(Read::Fact),
+            Told::Line { stream_json, time_ms } => Ok(Read::Line(stream_json, Time::from_ms(time_ms).believed(now))),
+        };
+        let told = told.into_iter().map(read).collect::<Result<Vec<Read>, Refusal>>()?;
+        let is_hooked = |session: &str| app.hub.state().sessions.get(session).is_some_and(|known| known.is_hooked());
+        let mut facts = Vec::with_capacity(told.len());
         for told in told {
             match told {
-                Told::Line { stream_json, time_ms } => {
-                    let at = Time::from_ms(time_ms).believed(now);
-                    facts.extend(self.line(app, launch, stream_json.as_bytes(), at));
+                Read::Fact(fact) => facts.push(fact),
+                Read::Line(line, at) => {
+                    let stream = self.of(launch);
+                    let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+                    facts.extend(stream.take(line.as_bytes(), at, is_hooked));
                 }
-                Told::Event(event) => facts.push(emitted::read(event, now, Source::Launcher)?),
             }
         }
         for fact in &mut facts {
@@ -52,17 +60,31 @@ impl Streams {
         Ok(facts)
     }
 
-    fn line(&self, app: &App, launch: &str, line: &[u8], at: Time) -> Vec<Fact> {
-        let Some(session) = StreamJson::session_of(line) else { return Vec::new() };
-        let is_hooked = app.hub.state().sessions.get(&session).is_some_and(|session| session.is_hooked());
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = runs.iter().position(|(known, _)| known == launch).unwrap_or_else(|| {
-            if runs.len() >= RUNS_MAX {
-                runs.pop_front();
-            }
-            runs.push_back((launch.to_owned(), StreamJson::default()));
-            runs.len() - 1
-        });
-        runs.get_mut(place).map(|(_, stream)| stream.take(line, at, is_hooked)).unwrap_or_default()
+    /// A run is over, and prints nothing more.
+    pub(crate) fn forget(&self, launch: &str) {
+        self.lock().retain(|(known, _)| known != launch);
     }
+
+    fn of(&self, launch: &str) -> Arc<Mutex<StreamJson>> {
+        let mut runs = self.lock();
+        if let Some((_, stream)) = runs.iter().find(|(known, _)| known == launch) {
+            return Arc::clone(stream);
+        }
+        if runs.len() >= RUNS_MAX {
+            runs.pop_front();
+        }
+        let stream = Arc::default();
+        runs.push_back((launch.to_owned(), Arc::clone(&stream)));
+        stream
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(String, Arc<Mutex<StreamJson>>)>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a launcher told, as far as it can be refused.
+enum Read {
+    Fact(Fact),
+    Line(String, Time),
 }
