@@ -11,6 +11,7 @@ mod attendant;
 mod lines;
 mod pipes;
 mod plain;
+mod queue;
 mod teller;
 mod terminal;
 
@@ -145,7 +146,7 @@ impl Launch {
                 // What is told before it is gone; the hooks go on telling.
                 if let Some(teller) = &teller {
                     teller.status("running", Some(std::process::id()), "The agent takes this process");
-                    teller.close();
+                    teller.drain();
                 }
                 Err(command.exec())
             }

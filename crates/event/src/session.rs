@@ -20,7 +20,7 @@ mod turn;
 pub mod usage;
 
 pub use attention::{Need, NeedKind, Reason, State};
-pub use launch::Launch;
+pub use launch::{Launch, ends_run};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

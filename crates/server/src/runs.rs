@@ -41,8 +41,9 @@ const ORDERS_MAX: usize = 16;
 /// Runs at once. A user has dozens.
 const RUNS_MAX: usize = 1_024;
 
-/// The longest prompt, in bytes.
-const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The longest prompt, in bytes: as much as a terminal takes from an agent that is not reading, and the person's keys after
+/// it.
+const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// The longest id of a run, in bytes; ours have 16.
 pub(crate) const ID_BYTES_MAX: usize = 64;
@@ -101,9 +102,6 @@ pub(crate) struct Attending {
     about: About,
     #[serde(default)]
     done: Vec<Done>,
-    /// The run is over; there will be no further question.
-    #[serde(default)]
-    ended: bool,
 }
 
 /// What became of one command.
@@ -174,6 +172,7 @@ impl Run {
     /// It is over: who asked for that has what it wanted, and the others will hear nothing more.
     fn end(&mut self) {
         self.ended = true;
+        self.asked_at = Instant::now();
         self.orders.clear();
         for (order, (command, answer)) in std::mem::take(&mut self.answers) {
             if command == Command::Stop {
@@ -285,7 +284,7 @@ impl Runs {
 
     /// Takes a launcher's question, and answers when there is something to do, or after a while without.
     pub(crate) async fn attend(app: &App, id: &str, said: Attending) -> Result<Vec<Order>, Refusal> {
-        let Attending { about, done, ended } = said;
+        let Attending { about, done } = said;
         let (changed, turn) = {
             let mut runs = app.runs.attended();
             if !runs.contains_key(id) && runs.len() >= RUNS_MAX {
@@ -294,10 +293,6 @@ impl Runs {
             let run = runs.entry(id.to_owned()).or_insert_with(|| Run::new(about.clone()));
             run.take(done);
             run.asked_at = Instant::now();
-            if ended {
-                run.end();
-                app.runs.streams.forget(id);
-            }
             if run.ended {
                 return Ok(Vec::new());
             }
@@ -329,6 +324,14 @@ impl Runs {
                 () = &mut until => return Ok(Vec::new()),
                 () = app.stopped.cancelled() => return Ok(Vec::new()),
             }
+        }
+    }
+
+    /// A launcher told how its run ended.
+    pub(crate) fn end(&self, id: &str) {
+        self.streams.forget(id);
+        if let Some(run) = self.lock().get_mut(id) {
+            run.end();
         }
     }
 

@@ -112,8 +112,13 @@ pub(crate) fn get(port: u16, path_and_query: &str) -> http::request::Builder {
 
 /// The same, with something to be taken.
 pub(crate) fn post(port: u16, path: &str, said: &serde_json::Value) -> Result<Request<Full<Bytes>>, http::Error> {
+    post_text(port, path, said.to_string())
+}
+
+/// The same, written as JSON already.
+pub(crate) fn post_text(port: u16, path: &str, json: String) -> Result<Request<Full<Bytes>>, http::Error> {
     let request = with_token(Request::post(path), port).header("content-type", "application/json");
-    request.body(Full::from(said.to_string()))
+    request.body(Full::from(json))
 }
 
 /// Events to be told.

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::Deserialize;
@@ -19,9 +19,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(40);
 
 /// Between two questions while no monitor answers; the monitor forgets a run that does not ask for three seconds.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// How long the monitor may take to hear that the run is over.
-const GOODBYE_MAX: Duration = Duration::from_millis(500);
 
 /// Between a pasted prompt and the key that sends it: what came together would be one paste.
 const BEFORE_ENTER: Duration = Duration::from_millis(150);
@@ -52,13 +49,12 @@ struct Order {
     text: Option<String>,
     #[serde(default)]
     force: bool,
+    /// Whoever asked has been told that nobody answered, in milliseconds since 1970.
+    until_ms: u64,
 }
 
 /// The thread that asks.
 pub(super) struct Attendant {
-    port: u16,
-    path: String,
-    about: Value,
     ended: Arc<AtomicBool>,
 }
 
@@ -68,8 +64,8 @@ impl Attendant {
         about["pid"] = json!(hands.pid.as_raw_nonzero().get());
         about["commands"] = json!(hands.commands());
         let path = format!("/api/v1/runs/{launch}/attend");
-        let attendant = Attendant { port, path, about, ended: Arc::default() };
-        let (path, about, ended) = (attendant.path.clone(), attendant.about.clone(), Arc::clone(&attendant.ended));
+        let attendant = Attendant { ended: Arc::default() };
+        let ended = Arc::clone(&attendant.ended);
         // Without the thread the agent cannot be told anything, and runs all the same.
         let _ = std::thread::Builder::new()
             .name("attendant".to_owned())
@@ -77,14 +73,9 @@ impl Attendant {
         attendant
     }
 
-    /// Tells the monitor that the run is over.
+    /// The agent is gone, and its process id may become another's: nothing is done any more.
     pub(super) fn end(&self) {
         self.ended.store(true, Relaxed);
-        let mut said = self.about.clone();
-        said["ended"] = json!(true);
-        if let Ok(request) = probe::post(self.port, &self.path, &said) {
-            probe::ask(self.port, request, GOODBYE_MAX);
-        }
     }
 }
 
@@ -93,24 +84,38 @@ fn attend(port: u16, path: &str, about: &Value, ended: &AtomicBool, hands: &Hand
     while !ended.load(Relaxed) {
         let mut said = about.clone();
         said["done"] = json!(done);
+        let asked = Instant::now();
         let answered = probe::post(port, path, &said).ok().and_then(|request| probe::ask(port, request, ANSWER_MAX));
         let orders = match answered {
-            Some((200, body)) => serde_json::from_slice::<Answer>(&body).map(|answer| answer.orders),
+            Some((200, body)) => {
+                serde_json::from_slice::<Answer>(&body).map(|answer| answer.orders).unwrap_or_default()
+            }
             // A monitor that knows no runs, or does not trust us, will not learn to.
-            Some((400..500, _)) => return,
+            Some((401 | 403 | 404, _)) => return,
             _ => {
                 std::thread::sleep(PAUSE);
                 continue;
             }
         };
-        done = orders
-            .unwrap_or_default()
-            .iter()
-            .map(|order| {
-                let refused = hands.take(order).err().map(|error| error.to_string());
-                json!({ "order": order.order, "refused": refused })
-            })
-            .collect();
+        if orders.is_empty() && asked.elapsed() < PAUSE {
+            // It would have waited if it had us on its list.
+            std::thread::sleep(PAUSE);
+        }
+        let take = |order: &Order| {
+            let refused = match ended.load(Relaxed) || order.is_late() {
+                true => Some("the agent has ended, or the command came too late".to_owned()),
+                false => hands.take(order).err().map(|error| error.to_string()),
+            };
+            json!({ "order": order.order, "refused": refused })
+        };
+        done = orders.iter().map(take).collect();
+    }
+}
+
+impl Order {
+    fn is_late(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.as_millis() > u128::from(self.until_ms)
     }
 }
 
@@ -139,10 +144,12 @@ impl Hands {
     }
 
     fn signal(&self, signal: Signal) -> std::io::Result<()> {
-        if self.keys.is_some() && kill_process_group(self.pid, signal).is_ok() {
-            return Ok(());
+        match self.keys {
+            // It leads a group of its own.
+            Some(_) => kill_process_group(self.pid, signal),
+            None => kill_process(self.pid, signal),
         }
-        kill_process(self.pid, signal).map_err(Into::into)
+        .map_err(Into::into)
     }
 
     fn prompt(&self, text: &str) -> std::io::Result<()> {
@@ -150,13 +157,16 @@ impl Hands {
         // What ends a paste, or moves a cursor, is no text.
         let text: String =
             text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect();
+        // Whole, however much the person types: their keys wait for a moment.
+        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut type_in = |pressed: &[u8]| keys.write_all(pressed).and_then(|()| keys.flush());
         if self.is_claude {
-            press(keys, format!("\x1b[200~{text}\x1b[201~").as_bytes())?;
+            type_in(format!("\x1b[200~{text}\x1b[201~").as_bytes())?;
             std::thread::sleep(BEFORE_ENTER);
         } else {
-            press(keys, text.replace('\n', "\r").as_bytes())?;
+            type_in(text.replace('\n', "\r").as_bytes())?;
         }
-        press(keys, b"\r")
+        type_in(b"\r")
     }
 }
 

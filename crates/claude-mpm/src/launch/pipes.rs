@@ -18,13 +18,13 @@ pub(super) fn run(mut command: Command, teller: Option<&Teller>) -> std::io::Res
     // Before it is there: a signal in between must not be lost.
     let signals = Forwarder::take_over()?;
     let mut child = command.spawn()?;
+    signals.to(&child);
     if let Some(teller) = teller {
         teller.status("running", Some(child.id()), "The agent runs");
         if let Some(pid) = Pid::from_raw(child.id() as i32) {
             teller.attend(pid, None);
         }
     }
-    signals.to(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         if let Some(stderr) = stderr {
@@ -35,6 +35,9 @@ pub(super) fn run(mut command: Command, teller: Option<&Teller>) -> std::io::Res
         }
     });
     let status = child.wait()?;
+    if let Some(teller) = teller {
+        teller.gone();
+    }
     Ok(status.code().map_or_else(|| Ended::Signal(status.signal().unwrap_or(0)), Ended::Code))
 }
 

@@ -1,7 +1,7 @@
-//! What the monitor is told of a run: that it starts, how it is, what it prints, how it ends. Nothing here waits.
+//! What the monitor is told of a run: that it starts, how it is, what it prints, how it ends. Nothing here waits but the
+//! end of a run, for a second at most.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Pid;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::attendant::{Attendant, Hands, Keys};
 use super::lines::Lines;
 use super::plain::Plain;
+use super::queue::{About, Queue};
 use super::{Ended, Launch};
-use crate::daemon::probe;
 
 /// Bytes of output in one event.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
@@ -21,24 +21,6 @@ const OUTPUT_EVERY: Duration = Duration::from_millis(250);
 
 /// Bytes of output that are told of one run; a screen that is drawn all day is of no use to anybody.
 const RUN_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// Events that wait for a monitor that does not answer; beyond it the oldest output goes first.
-const WAITING_MAX: usize = 512;
-
-/// Bytes of what waits, as far as it is no output; beyond it what comes is dropped.
-const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Events in one request.
-const AT_ONCE: usize = 64;
-
-/// Bytes in one request, unless a single event has more.
-const AT_ONCE_BYTES: usize = 4 * 1024 * 1024;
-
-/// How long a monitor may take to store them.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-
-/// Between two tries, while it does not answer.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long the end of a run may wait for what was told to be stored.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
@@ -57,22 +39,6 @@ pub(crate) struct Teller {
     output: Mutex<Output>,
     /// The lines of its stdout, if they are JSON that says what it does.
     lines: Option<Mutex<Lines>>,
-}
-
-/// What waits to be told, in its order.
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    events: VecDeque<(Value, usize)>,
-    bytes: usize,
-    /// Events on their way, at the front.
-    sending: usize,
-    closed: bool,
 }
 
 struct Output {
@@ -151,8 +117,7 @@ impl Teller {
     fn line(&self, line: String) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0));
-        let bytes = line.len();
-        self.queue.push(json!({ "stream_json": line, "time_ms": time_ms }), bytes);
+        self.queue.push(json!({ "stream_json": line, "time_ms": time_ms }).to_string(), About::Line);
     }
 
     fn flush(&self, output: &mut Output) {
@@ -171,9 +136,7 @@ impl Teller {
 
     /// The agent is at its end.
     pub(super) fn ended(&self, ended: Ended) {
-        if let Some(attendant) = self.attendant.get() {
-            attendant.end();
-        }
+        self.gone();
         if let Some(lines) = &self.lines
             && let Some(last) = lines.lock().unwrap_or_else(PoisonError::into_inner).end()
         {
@@ -198,20 +161,22 @@ impl Teller {
         }
     }
 
-    /// Lets what was told be stored, for a second at most.
-    pub(super) fn close(&self) {
-        let until = Instant::now() + CLOSE_MAX;
-        let mut waiting = self.queue.lock();
-        waiting.closed = true;
-        self.queue.changed.notify_all();
-        while !waiting.events.is_empty() && Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now());
-            waiting = self
-                .queue
-                .changed
-                .wait_timeout(waiting, left)
-                .map_or_else(|error| error.into_inner().0, |woken| woken.0);
+    /// The agent's process is gone: nothing can be done with it any more.
+    pub(super) fn gone(&self) {
+        if let Some(attendant) = self.attendant.get() {
+            attendant.end();
         }
+    }
+
+    /// Lets what was told so far be stored, for a second at most.
+    pub(super) fn drain(&self) {
+        self.queue.drain(CLOSE_MAX);
+    }
+
+    /// The same, and nothing more will be told.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        self.drain();
     }
 
     fn tell(&self, namespace: &str, event: &str, mut data: Value) {
@@ -220,80 +185,7 @@ impl Teller {
                 identity.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())),
             );
         }
-        let bytes = data["content"].as_str().map_or(0, str::len);
-        self.queue.push(json!({ "namespace": namespace, "event": event, "data": data }), bytes);
-    }
-}
-
-impl Queue {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, event: Value, bytes: usize) {
-        let mut waiting = self.lock();
-        if waiting.bytes > WAITING_BYTES_MAX {
-            return;
-        }
-        if waiting.events.len() >= WAITING_MAX {
-            // What the agent printed is dropped before what became of it.
-            let sending = waiting.sending;
-            let output = waiting.events.iter().skip(sending).position(|(event, _)| event["event"] == "output");
-            let oldest = output.map(|at| at + sending);
-            match oldest {
-                Some(oldest) => {
-                    let removed = waiting.events.remove(oldest).map_or(0, |(_, bytes)| bytes);
-                    waiting.bytes -= removed;
-                }
-                // Lines are not dropped for their number: what they say is said once.
-                None if event.get("stream_json").is_some() => {}
-                None => return,
-            }
-        }
-        waiting.events.push_back((event, bytes));
-        waiting.bytes += bytes;
-        drop(waiting);
-        self.changed.notify_all();
-    }
-
-    /// Sends what waits, one request after the other, until the process ends or all is sent and nothing more can come.
-    fn send(&self, port: u16, path: &str) {
-        loop {
-            let mut waiting = self.lock();
-            while waiting.events.is_empty() {
-                if waiting.closed {
-                    return;
-                }
-                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-            let mut bytes = 0;
-            let fits = |(_, more): &&(Value, usize)| {
-                bytes += more;
-                bytes <= AT_ONCE_BYTES || bytes == *more
-            };
-            let part: Vec<Value> =
-                waiting.events.iter().take(AT_ONCE).take_while(fits).map(|(event, _)| event.clone()).collect();
-            let sending = part.len();
-            waiting.sending = sending;
-            drop(waiting);
-            let answered = probe::post(port, path, &Value::from(part))
-                .ok()
-                .and_then(|request| probe::ask(port, request, ANSWER_MAX));
-            let mut waiting = self.lock();
-            waiting.sending = 0;
-            match answered {
-                // It is stored, or will never be.
-                Some((200 | 400..500, _)) => {
-                    let sent: usize = waiting.events.drain(..sending).map(|(_, bytes)| bytes).sum();
-                    waiting.bytes -= sent;
-                    drop(waiting);
-                    self.changed.notify_all();
-                }
-                _ => {
-                    drop(waiting);
-                    std::thread::sleep(PAUSE);
-                }
-            }
-        }
+        let about = if event == "output" { About::Output } else { About::Run };
+        self.queue.push(json!({ "namespace": namespace, "event": event, "data": data }).to_string(), about);
     }
 }

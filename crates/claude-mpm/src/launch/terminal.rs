@@ -65,6 +65,9 @@ pub(super) fn run(command: &Command, teller: Option<&Teller>) -> std::io::Result
         let is_over = Arc::clone(&quiet);
         scope.spawn(move || tell(&told, teller, &is_over));
         let ended = watch(pid, &*pair.master, &raw);
+        if let Some(teller) = teller {
+            teller.gone();
+        }
         let deadline = std::time::Instant::now() + LAST_WORDS_MAX;
         while !screen.is_finished() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));

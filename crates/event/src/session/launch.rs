@@ -29,7 +29,7 @@ impl Session {
             (None, Some(known)) => fact.launch_id = Some(known.launch_id.clone()),
             _ => {}
         }
-        if fact.kind == Kind::SessionEnded || is_end(fact) {
+        if fact.kind == Kind::SessionEnded || ends_run(fact) {
             self.launch = None;
         } else if let Some(launch) = &mut self.launch
             && let Some(pid) = ["pid", "client_pid"].iter().find_map(|key| fact.data.get(*key)?.as_u64())
@@ -52,7 +52,7 @@ impl Session {
         if is_news {
             self.claude_status = status.to_owned();
         }
-        if is_end(fact) && self.ended.is_none() {
+        if ends_run(fact) && self.ended.is_none() {
             // A client that was killed says nothing itself.
             self.ended = Some((fact.time, fact.text("message").unwrap_or(status).to_owned()));
             self.ended_seq = seq;
@@ -61,7 +61,7 @@ impl Session {
 }
 
 /// Whether a launcher says that its agent is over, and how.
-fn is_end(fact: &Fact) -> bool {
+pub fn ends_run(fact: &Fact) -> bool {
     let is_told = |key: &str| fact.data.get(key).is_some_and(|value| !value.is_null());
     fact.kind == Kind::ClaudeStatusChanged && (is_told("exit_code") || is_told("signal"))
 }

@@ -49,7 +49,11 @@ pub(crate) async fn tell(
     let Json(told) = told.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     ingest::http::bounded(told.len())?;
     let facts = app.runs.streams.facts(&app, &id, told).map_err(|refusal| Problem::bad_request(refusal.to_string()))?;
+    let is_over = facts.iter().any(event::session::ends_run);
     let seqs = if facts.is_empty() { Vec::new() } else { ingest::http::record(&app, facts).await? };
+    if is_over {
+        app.runs.end(&id);
+    }
     Ok(super::json(json!({ "status": "ok", "seqs": seqs }).to_string()))
 }
 

@@ -38,7 +38,7 @@ impl Streams {
     pub(crate) fn facts(&self, app: &App, launch: &str, told: Vec<Told>) -> Result<Vec<Fact>, Refusal> {
         let now = clock::now();
         let read = |told: Told| match told {
-            Told::Event(event) => emitted::read(event, now, Source::Launcher).map(Read::Fact),
+            Told::Event(event) => emitted::read(event, now, Source::Launcher).map(|fact| Read::Fact(Box::new(fact))),
             Told::Line { stream_json, time_ms } => Ok(Read::Line(stream_json, Time::from_ms(time_ms).believed(now))),
         };
         let told = told.into_iter().map(read).collect::<Result<Vec<Read>, Refusal>>()?;
@@ -46,7 +46,7 @@ impl Streams {
         let mut facts = Vec::with_capacity(told.len());
         for told in told {
             match told {
-                Read::Fact(fact) => facts.push(fact),
+                Read::Fact(fact) => facts.push(*fact),
                 Read::Line(line, at) => {
                     let stream = self.of(launch);
                     let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,6 +85,6 @@ impl Streams {
 
 /// What a launcher told, as far as it can be refused.
 enum Read {
-    Fact(Fact),
+    Fact(Box<Fact>),
     Line(String, Time),
 }
