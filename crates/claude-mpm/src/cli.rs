@@ -315,8 +315,12 @@ pub(crate) enum HooksCommand {
         /// Whose they are
         #[arg(value_enum)]
         program: Program,
-        #[command(flatten)]
-        hooks: HooksArgs,
+        /// The port of the monitor that gets the events [default: 8765]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+        /// Largest size of the spool, in bytes, while no monitor runs
+        #[arg(long, value_name = "BYTES")]
+        cap_bytes: Option<u64>,
     },
 }
 

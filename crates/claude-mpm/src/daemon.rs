@@ -1,5 +1,6 @@
 //! The processes of the monitor: which one runs on a port, whether it is ours, how one begins and ends.
 
+pub(crate) mod answer;
 pub(crate) mod browser;
 pub(crate) mod control;
 pub(crate) mod holder;

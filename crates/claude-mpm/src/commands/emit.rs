@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::{self, EmitArgs};
+use crate::daemon::answer::{self, Words};
 use crate::daemon::probe;
 use crate::paths::Home;
 use crate::report::{self, Failure};
@@ -26,25 +27,13 @@ pub(crate) fn run(options: &EmitArgs) -> Result<(), Failure> {
     if let Some(room) = &options.room {
         event["room"] = json!(room);
     }
-    let request = probe::emit(port, &event).map_err(|error| {
-        Failure::new(FAILED, error, "Set CLAUDE_MPM_SOCKETIO_TOKEN to letters, digits and punctuation without spaces")
-    })?;
-    let Some((status, answer)) = probe::ask(port, request, ANSWER_MAX) else {
-        let reason = format!("no monitor answers on port {port}");
-        return Err(Failure::new(FAILED, reason, "Start one with 'claude-mpm-monitor', or name its port with --port")
-            .with_code(3));
+    let words = Words {
+        failed: FAILED,
+        nobody: "Start one with 'claude-mpm-monitor', or name its port with --port",
+        help: "See docs/monitor.md for what can be emitted",
     };
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    if status == 200 {
-        report::line(answer);
-        return Ok(());
-    }
-    let said = |key: &str| answer["error"][key].as_str().map(str::to_owned);
-    Err(Failure::new(
-        FAILED,
-        said("message").unwrap_or_else(|| format!("what listens on port {port} answered {status}")),
-        said("suggestion").unwrap_or_else(|| "See docs/monitor.md for what can be emitted".to_owned()),
-    ))
+    report::line(answer::of(port, probe::emit(port, &event), ANSWER_MAX, words)?);
+    Ok(())
 }
 
 /// What was said, or comes on stdin for `-`; nothing is an object without fields.

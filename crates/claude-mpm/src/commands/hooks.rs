@@ -33,11 +33,8 @@ pub(crate) fn refresh_program(home: &Home) -> Result<(), Failure> {
 /// Settings for one run of this client, as JSON on its command line: the very handlers that would be installed, so that the
 /// client runs those it has already once. The hook program is written if it is not there.
 pub(crate) fn for_one_run(home: &Home, port: u16, program: &Path) -> Result<String, Failure> {
-    let folder = home.path().to_owned();
-    let moved = std::env::var_os("CLAUDE_MPM_HOME").filter(|value| !value.is_empty());
-    let handler =
-        Handler { program: program::path(&folder), port, cap_bytes: None, home: moved.map(|_| folder.clone()) };
-    program::write(&folder)?;
+    let handler = handler(home, port, None);
+    program::write(home.path())?;
     let client = Client::find(Some(program), None).unwrap_or(Client::Unknown);
     let wanted: Vec<_> = EVENTS
         .iter()
@@ -47,6 +44,13 @@ pub(crate) fn for_one_run(home: &Home, port: u16, program: &Path) -> Result<Stri
     let bytes = settings::install(None, &handler, &wanted).map_err(|error| unreadable(Path::new("settings"), error))?;
     let settings: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
     Ok(settings.to_string())
+}
+
+/// The command that hooks of this user run.
+fn handler(home: &Home, port: u16, cap_bytes: Option<u64>) -> Handler {
+    let folder = home.path().to_owned();
+    let moved = std::env::var_os("CLAUDE_MPM_HOME").filter(|value| !value.is_empty());
+    Handler { program: program::path(&folder), port, cap_bytes, home: moved.map(|_| folder) }
 }
 
 /// What one settings file has of ours, for those who look at everything.
@@ -111,7 +115,11 @@ pub(crate) fn run(command: &HooksCommand) -> Result<(), Failure> {
         HooksCommand::Install(args) => install(&Options::new(args)?)?,
         HooksCommand::Uninstall(args) => uninstall(&Options::new(args)?)?,
         HooksCommand::Status(args) => status(&Options::new(args)?)?,
-        HooksCommand::Print { program, hooks } => print::run(&Options::new(hooks)?, *program)?,
+        HooksCommand::Print { program, port, cap_bytes } => {
+            let home = Home::find()?;
+            let port = cli::port(*port, &Settings::load(&home)?);
+            print::run(&home, &handler(&home, port, *cap_bytes), *program)?
+        }
     };
     report::line(report);
     Ok(())
@@ -135,13 +143,7 @@ impl Options {
     fn new(args: &HooksArgs) -> Result<Options, Failure> {
         let home = Home::find()?;
         let folder = home.path().to_owned();
-        let moved = std::env::var_os("CLAUDE_MPM_HOME").filter(|value| !value.is_empty());
-        let handler = Handler {
-            program: program::path(&folder),
-            port: cli::port(args.port, &Settings::load(&home)?),
-            cap_bytes: args.cap_bytes,
-            home: moved.map(|_| folder.clone()),
-        };
+        let handler = handler(&home, cli::port(args.port, &Settings::load(&home)?), args.cap_bytes);
         Ok(Options {
             scope: Scope::find(args.project, args.local)?,
             folder,

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::time::Duration;
 
-use http::Request;
 use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::{RunsArgs, RunsCommand};
+use crate::daemon::answer::{self, Words};
 use crate::daemon::{instance, probe};
 use crate::paths::Home;
 use crate::report::{self, Failure};
@@ -36,7 +36,10 @@ struct Run {
 pub(crate) fn run(options: &RunsArgs) -> Result<(), Failure> {
     let runs = all(options.port)?;
     match &options.command {
-        None if options.json => report::line(json!(runs.iter().map(Run::json).collect::<Vec<_>>())),
+        None if options.json => {
+            let listed = json!(runs.iter().map(Run::json).collect::<Vec<_>>());
+            report::line(report::harmless_json(&listed.to_string()));
+        }
         None => list(&runs),
         Some(RunsCommand::Interrupt { run }) => tell(&runs, run, "interrupt", json!({}))?,
         Some(RunsCommand::Stop { run, force }) => tell(&runs, run, "stop", json!({ "force": force }))?,
@@ -45,28 +48,43 @@ pub(crate) fn run(options: &RunsArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The runs of one monitor, or of all of this user.
+/// The runs of one monitor, or of all of this user. Of several, one that will not say is named, and the others are told of.
 fn all(port: Option<u16>) -> Result<Vec<Run>, Failure> {
-    let ports: Vec<u16> = match port {
-        Some(port) => vec![port],
-        None => instance::all_running(&Home::find()?).iter().map(|running| running.known.port).collect(),
-    };
-    if ports.is_empty() {
-        return Err(Failure::new(
-            "No monitor is running",
-            "none of this user's was found",
-            "Start one with 'claude-mpm monitor start'",
-        )
-        .with_code(3));
+    if let Some(port) = port {
+        return of(port);
     }
-    let mut runs = Vec::new();
-    for port in ports {
-        let request = probe::get(port, "/api/v1/runs").body(Full::default());
-        let body = answer_of(port, request, "The runs are not known")?;
-        let listed: Vec<Run> = serde_json::from_value(body["runs"].clone()).unwrap_or_default();
-        runs.extend(listed.into_iter().map(|run| Run { port, ..run }));
+    let running = instance::all_running(&Home::find()?);
+    let (mut runs, mut refused) = (Vec::new(), Vec::new());
+    for monitor in &running {
+        match of(monitor.known.port) {
+            Ok(known) => runs.extend(known),
+            Err(failure) => refused.push((monitor.known.port, failure)),
+        }
+    }
+    if refused.len() == running.len() {
+        return Err(refused.pop().map_or_else(
+            || {
+                let start = "Start one with 'claude-mpm monitor start'";
+                Failure::new("No monitor is running", "none of this user's was found", start).with_code(3)
+            },
+            |(_, failure)| failure,
+        ));
+    }
+    for (port, _) in refused {
+        report::note(format_args!("The monitor of port {port} does not say what runs; ask it with --port {port}."));
     }
     Ok(runs)
+}
+
+fn of(port: u16) -> Result<Vec<Run>, Failure> {
+    const FAILED: &str = "The runs are not known";
+    let words =
+        Words { failed: FAILED, nobody: "See 'claude-mpm monitor list'", help: "See 'claude-mpm monitor status'" };
+    let body = answer::of(port, probe::get(port, "/api/v1/runs").body(Full::default()), ANSWER_MAX, words)?;
+    let listed: Vec<Run> = serde_json::from_value(body["runs"].clone()).map_err(|error| {
+        Failure::new(FAILED, format!("the answer of port {port} is no list of runs: {error}"), words.help)
+    })?;
+    Ok(listed.into_iter().map(|run| Run { port, ..run }).collect())
 }
 
 impl Run {
@@ -94,12 +112,12 @@ fn list(runs: &[Run]) {
     for run in runs {
         report::line(format_args!(
             "{:<17} {:<6} {:<8} {:<11} {:<14} {:<24} {}",
-            run.launch_id,
+            report::harmless(&run.launch_id),
             run.port,
             run.pid,
-            run.launch_method,
+            report::harmless(&run.launch_method),
             report::harmless(&run.agent_command),
-            run.commands.join(", "),
+            report::harmless(&run.commands.join(", ")),
             report::harmless(run.working_directory.as_deref().unwrap_or("-")),
         ));
     }
@@ -128,32 +146,12 @@ fn tell(runs: &[Run], id: &str, command: &str, more: Value) -> Result<(), Failur
     if let (Value::Object(asked), Value::Object(more)) = (&mut asked, more) {
         asked.extend(more);
     }
-    answer_of(run.port, probe::post(run.port, "/api/v1/commands", &asked), &failed)?;
-    let called = run.session_id.as_deref().unwrap_or(&run.launch_id);
-    report::line(format_args!("✓ {} ({called}) was told to {command}", report::harmless(&run.agent_command)));
+    let words = Words { failed: &failed, nobody: "See 'claude-mpm monitor list'", help: "See 'claude-mpm runs'" };
+    answer::of(run.port, probe::post(run.port, "/api/v1/commands", &asked), ANSWER_MAX, words)?;
+    let called = report::harmless(run.session_id.as_deref().unwrap_or(&run.launch_id));
+    let told = if command == "prompt" { "was given the prompt".to_owned() } else { format!("was told to {command}") };
+    report::line(format_args!("✓ {} ({called}) {told}", report::harmless(&run.agent_command)));
     Ok(())
-}
-
-/// What a monitor answers, if that is good news.
-fn answer_of(
-    port: u16,
-    request: Result<Request<Full<bytes::Bytes>>, http::Error>,
-    failed: &str,
-) -> Result<Value, Failure> {
-    let request = request.map_err(|error| {
-        Failure::new(failed, error, "Set CLAUDE_MPM_SOCKETIO_TOKEN to letters, digits and punctuation without spaces")
-    })?;
-    let Some((status, body)) = probe::ask(port, request, ANSWER_MAX) else {
-        let reason = format!("no monitor answers on port {port}");
-        return Err(Failure::new(failed, reason, "See 'claude-mpm monitor list'").with_code(3));
-    };
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if status == 200 {
-        return Ok(body);
-    }
-    let said = |key: &str| body["error"][key].as_str().map(str::to_owned);
-    let reason = said("message").unwrap_or_else(|| format!("what listens on port {port} answered {status}"));
-    Err(Failure::new(failed, reason, said("suggestion").unwrap_or_else(|| "See 'claude-mpm runs'".to_owned())))
 }
 
 /// The prompt, or what comes on stdin for `-`.

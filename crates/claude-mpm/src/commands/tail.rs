@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::cli::{self, TailArgs};
+use crate::daemon::answer::{self, Words};
 use crate::daemon::{instance, probe};
 use crate::paths::Home;
 use crate::report::{self, Failure};
@@ -54,13 +55,8 @@ impl Server {
         let unreachable = |reason: String| {
             Failure::new(FAILED, reason, "Look at the monitor: claude-mpm monitor status --verbose").with_code(3)
         };
-        let request = probe::get(self.port, path).body(Full::default()).map_err(|error| {
-            Failure::new(
-                FAILED,
-                error,
-                "Set CLAUDE_MPM_SOCKETIO_TOKEN to letters, digits and punctuation without spaces",
-            )
-        })?;
+        let request =
+            probe::get(self.port, path).body(Full::default()).map_err(|error| answer::unsendable(FAILED, error))?;
         let begun = probe::begin(&self.host, self.port, request).await;
         let (answer, _) = begun
             .map_err(|error| unreachable(format!("the monitor on port {} does not answer: {error}", self.port)))?;
@@ -69,13 +65,8 @@ impl Server {
         }
         let status = answer.status();
         let said = whole(answer).await.unwrap_or_default();
-        let problem: Value = serde_json::from_slice(&said).unwrap_or_default();
-        let said = |key: &str| problem["error"][key].as_str().map(report::harmless);
-        Err(Failure::new(
-            FAILED,
-            said("message").unwrap_or_else(|| format!("the monitor answered {status}")),
-            said("suggestion").unwrap_or_else(|| "See docs/monitor.md for the terms of a query".to_owned()),
-        ))
+        let words = Words { failed: FAILED, nobody: "", help: "See docs/monitor.md for the terms of a query" };
+        Err(answer::refused(&format!("the monitor answered {status}"), &said, words))
     }
 
     /// Prints the latest events, oldest first; the number from which on the rest is to come, or `None` to stop here.
@@ -87,7 +78,7 @@ impl Server {
         let mut last = None;
         let mut before = String::new();
         loop {
-            let path = format!("/api/v1/events?limit={rest}&q={}{before}", encoded(&self.query));
+            let path = format!("/api/v1/events?limit={rest}&q={}{before}", answer::encoded(&self.query));
             let body = whole(self.answer(&path).await?).await.ok_or_else(|| broken("the answer ended early"))?;
             let page: Value = serde_json::from_slice(&body).map_err(|_| broken("the answer is no JSON"))?;
             last = last.or_else(|| page["seq_last"].as_u64());
@@ -112,7 +103,7 @@ impl Server {
     async fn follow(&self, mut seq: u64, json: bool) -> Result<(), Failure> {
         let mut first = true;
         loop {
-            let path = format!("/api/v1/stream?since={seq}&q={}", encoded(&self.query));
+            let path = format!("/api/v1/stream?since={seq}&q={}", answer::encoded(&self.query));
             match self.answer(&path).await {
                 Ok(answer) => {
                     if !self.read(answer, &mut seq, json).await {
@@ -203,14 +194,6 @@ async fn whole(answer: http::Response<hyper::body::Incoming>) -> Option<Bytes> {
     Some(Limited::new(answer.into_body(), PAGE_BYTES_MAX).collect().await.ok()?.to_bytes())
 }
 
-/// Percent-encoded, for a query string.
-fn encoded(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -223,10 +206,5 @@ mod tests {
             "session_id": "399a673b-503b", "summary": "exit 1\n\u{1b}[2J" });
         let line = in_words(&event);
         assert!(line.ends_with("tool_call.failed        web-shop 399a673b         exit 1\\n\\u{1b}[2J"), "{line}");
-    }
-
-    #[test]
-    fn a_query_survives_the_address() {
-        assert_eq!(encoded("tool:Bash \"exit 1\" é"), "tool%3ABash%20%22exit%201%22%20%C3%A9");
     }
 }

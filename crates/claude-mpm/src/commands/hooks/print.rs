@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Options, Report, program};
+use super::settings::Handler;
+use super::{Report, program};
 use crate::cli::Program;
+use crate::paths::Home;
 use crate::report::Failure;
 
 /// Seconds that a hook may take; it takes a millisecond.
@@ -46,9 +48,9 @@ const CURSOR: &[&str] = &[
 ];
 
 /// Writes the hook program, and says what to put where.
-pub(super) fn run(options: &Options, whose: Program) -> Result<Report, Failure> {
-    program::write(&options.folder)?;
-    let command = command(options);
+pub(super) fn run(home: &Home, handler: &Handler, whose: Program) -> Result<Report, Failure> {
+    program::write(home.path())?;
+    let command = command(handler);
     let (file, after) = match whose {
         Program::Codex => ("~/.codex/hooks.json", "Codex runs them once you trust them in /hooks."),
         Program::Gemini => ("~/.gemini/settings.json", "Gemini CLI runs them at its next start."),
@@ -80,9 +82,9 @@ fn hooks(whose: Program, command: &str) -> Value {
 }
 
 /// The command for a shell.
-fn command(options: &Options) -> String {
-    let mut words = vec![options.handler.program.display().to_string()];
-    words.extend(options.handler.arguments());
+fn command(handler: &Handler) -> String {
+    let mut words = vec![handler.program.display().to_string()];
+    words.extend(handler.arguments());
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
