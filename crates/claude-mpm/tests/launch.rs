@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::support::{self, Home, Monitor, eventually};
@@ -97,8 +99,8 @@ fn signals_pass_through_and_their_exits_come_back() {
         launched(&home, &monitor, "subprocess", "sh", &["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = support::lines_of(process.stdout.take().unwrap());
     assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
-    let pid = rustix::process::Pid::from_child(&process);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let pid = Pid::from_child(&process);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "caught");
     assert_eq!(process.wait().unwrap().code(), Some(5));
 
@@ -107,7 +109,7 @@ fn signals_pass_through_and_their_exits_come_back() {
         launched(&home, &monitor, "subprocess", "sh", &["-c", stubborn]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = support::lines_of(process.stdout.take().unwrap());
     assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
-    rustix::process::kill_process(rustix::process::Pid::from_child(&process), rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
     assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "still here");
     assert!(process.wait().unwrap().success());
 }
@@ -194,18 +196,48 @@ fn an_agent_does_not_notice_that_its_monitor_dies() {
     assert!(process.wait().unwrap().success());
 }
 
-/// Runs a scenario of the real client through the launcher, with no hook installed.
-fn real(home: &Home, monitor: &Monitor, method: &str, more: &[&str]) -> Option<Vec<Value>> {
-    let client = support::tool("CLAUDE_MPM_TEST_CLAUDE")?;
+#[test]
+fn a_monitor_that_hangs_does_not_hold_the_end_of_an_agent() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let mut process = launched(&home, &monitor, "subprocess", "sh", &["-c", "echo ready; read line; exit 3"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = support::lines_of(process.stdout.take().unwrap());
+    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
+    eventually("it is listed", || monitor.get("/api/v1/runs")["runs"][0].is_object().then_some(()));
+    let signal = |signal| rustix::process::kill_process(Pid::from_raw(monitor.pid() as i32).unwrap(), signal).unwrap();
+    signal(Signal::STOP);
+    process.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let ended = eventually("it ends", || process.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(3));
+    signal(Signal::CONT);
+    eventually("it is no longer listed", || {
+        (monitor.get("/api/v1/runs")["runs"] == serde_json::json!([])).then_some(())
+    });
+}
+
+/// A program that runs the client under the monitor: what the scripts of `tests/claude` take for the client.
+pub(crate) fn watched(home: &Home, monitor: &Monitor, client: &Path, how: &[&str]) -> PathBuf {
     let wrapper = home.path().join("watched-claude");
-    let program = env!("CARGO_BIN_EXE_claude-mpm");
     let text = format!(
-        "#!/bin/sh\nexec '{program}' run --port {} --launch-method {method} --agent-command '{}' -- \"$@\"\n",
+        "#!/bin/sh\nexec '{}' run --port {} {} --agent-command '{}' -- \"$@\"\n",
+        env!("CARGO_BIN_EXE_claude-mpm"),
         monitor.port,
+        how.join(" "),
         client.display()
     );
     std::fs::write(&wrapper, text).unwrap();
     std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    wrapper
+}
+
+/// Runs a scenario of the real client through the launcher, with no hook installed.
+fn real(home: &Home, monitor: &Monitor, method: &str, more: &[&str]) -> Option<Vec<Value>> {
+    let client = support::tool("CLAUDE_MPM_TEST_CLAUDE")?;
+    let wrapper = watched(home, monitor, &client, &["--launch-method", method]);
     let out = home.path().join("out");
     let ran = Command::new(support::repository().join("tests/claude/run.sh"))
         .args(["basic".as_ref(), out.as_os_str()])

@@ -1,24 +1,29 @@
 //! Agents that are told something: interrupted, stopped, given a prompt, over every wire, by those who may.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::launch::launched;
+use crate::launch::{launched, watched};
 use crate::support::{self, DEADLINE, Follower, Home, Monitor, eventually};
 use crate::terminal::Terminal;
 
 /// Says when it is interrupted, and goes on.
 const PATIENT: &str = "trap 'echo interrupted' INT; echo ready; while :; do sleep 0.05; done";
 
-/// A launcher; killed when the test fails before it has ended.
+/// A launcher; when the test fails before it has ended, it is asked to, and takes its agent with it.
 struct Launcher(Child);
 
 impl Drop for Launcher {
     fn drop(&mut self) {
+        let until = Instant::now() + Duration::from_secs(2);
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -195,7 +200,7 @@ fn a_prompt_is_typed_only_where_the_person_at_the_terminal_allows_it() {
 fn a_monitor_that_was_killed_knows_the_run_again_when_it_is_back() {
     let home = Home::new();
     let monitor = home.monitor();
-    let (process, lines) = agent(&home, &monitor, "subprocess", PATIENT);
+    let (mut process, lines) = agent(&home, &monitor, "subprocess", PATIENT);
     let run = runs(&monitor, 1).remove(0);
     let port = monitor.port;
     monitor.kill();
@@ -205,8 +210,8 @@ fn a_monitor_that_was_killed_knows_the_run_again_when_it_is_back() {
         let (status, answer) = told(&monitor, &json!({ "command": "interrupt", "session_id": run["session_id"] }));
         assert_eq!(status, 200, "{answer}");
     });
-    drop(process);
-    // Its launcher is gone without a word.
+    // Its launcher goes without a word.
+    process.0.kill().unwrap();
     runs(&monitor, 0);
     let (_, answer) = told(&monitor, &json!({ "command": "stop", "launch_id": run["launch_id"], "force": true }));
     assert_eq!(answer["status"], "ok", "what it ran is still there, and is found: {answer}");
@@ -297,15 +302,7 @@ fn the_real_client_takes_a_prompt_an_interrupt_and_its_end_from_the_monitor() {
     }
     let home = Home::new();
     let monitor = home.monitor();
-    let program = env!("CARGO_BIN_EXE_claude-mpm");
-    let wrapper = home.path().join("watched-claude");
-    let text = format!(
-        "#!/bin/sh\nexec '{program}' run --port {} --launch-method subprocess --allow-input --agent-command '{}' -- \"$@\"\n",
-        monitor.port,
-        client.display()
-    );
-    std::fs::write(&wrapper, text).unwrap();
-    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let wrapper = watched(&home, &monitor, &client, &["--launch-method", "subprocess", "--allow-input"]);
     let out = home.path().join("out");
     let ran = Command::new(support::repository().join("tests/claude/run.sh"))
         .args(["told".as_ref(), out.as_os_str()])
@@ -313,7 +310,7 @@ fn the_real_client_takes_a_prompt_an_interrupt_and_its_end_from_the_monitor() {
         .envs([
             ("CLAUDE_BIN", wrapper.as_os_str()),
             ("CLIENT_HOME", home.path().as_os_str()),
-            ("MONITOR", program.as_ref()),
+            ("MONITOR", env!("CARGO_BIN_EXE_claude-mpm").as_ref()),
             ("MODE", "tui".as_ref()),
             ("ISOLATED", "0".as_ref()),
         ])
