@@ -356,7 +356,7 @@ pub(crate) fn checked(file: &Path, text: &str) -> Result<(Monitoring, Vec<String
         Failure::new(
             format!("{} cannot be used", file.display()),
             reason,
-            "Correct that place; docs/monitor.md lists every key of the monitoring section",
+            "Correct that place; docs/operations.md lists every key of the monitoring section",
         )
     })
 }
