@@ -217,7 +217,7 @@ fn withhold_call(call: &mut Value, tool: &str, at: &str, cuts: &mut Vec<Cut>) {
         }
         if let Some(edits) = input.get_mut("edits").and_then(Value::as_array_mut) {
             for (index, edit) in edits.iter_mut().enumerate() {
-                for field in ["old_string", "new_string"] {
+                for field in ["old_string", "new_string", "old_line", "new_line"] {
                     take_field(edit, field, &format!("{at}/tool_input/edits/{index}"), cuts);
                 }
             }

@@ -1,5 +1,5 @@
-//! What Claude Code sends on a hook's stdin, and what other agents send on theirs, read once into a fact. Lenient: unknown
-//! events and fields are kept.
+//! What Claude Code sends on a hook's stdin, and what other agents send on theirs, read once into a fact. Lenient:
+//! unknown events and fields are kept.
 //!
 //! Source of the format: Claude Code's hooks reference, and recordings of a real client (`fixtures/claude`). A payload
 //! carries no time; the hook program stamps it.

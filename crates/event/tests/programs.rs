@@ -46,6 +46,8 @@ fn each_program_is_one_session_with_its_prompt_its_calls_and_its_end() {
                 ("Read", Ends, OK),
                 ("Write", Begins, BEGAN),
                 ("Write", Fails, FAILED),
+                ("TodoWrite", Begins, BEGAN),
+                ("TodoWrite", Ends, OK),
             ],
         ),
         (
@@ -53,6 +55,8 @@ fn each_program_is_one_session_with_its_prompt_its_calls_and_its_end() {
             vec![
                 ("Bash", Begins, BEGAN),
                 ("Bash", Ends, OK),
+                ("Read", Begins, BEGAN),
+                ("Edit", Ends, OK),
                 ("Read", Begins, BEGAN),
                 ("Edit", Ends, OK),
                 ("mcp__cursor__query", Begins, BEGAN),
@@ -107,4 +111,21 @@ fn a_permission_that_they_wait_for_is_a_need() {
         }
         assert!(needed, "{program}");
     }
+}
+
+#[test]
+fn a_list_of_another_program_has_its_words() {
+    let monitor = played("gemini");
+    let session = monitor.sessions.values().next().unwrap();
+    let list: Vec<_> = session.todos.items().iter().map(|item| item.content.as_str()).collect();
+    assert_eq!(list, ["Run the tests", "Fix what fails"]);
+}
+
+#[test]
+fn a_hook_that_nobody_knows_yet_tells_no_file() {
+    let hook = serde_json::json!({ "conversation_id": "c", "cursor_version": "9.0", "hook_event_name": "beforeSomething",
+        "file_path": "/w/x", "content": "a secret line" });
+    let mut monitor = Monitor::default();
+    monitor.tell(&hook, Time::from_ms(1_800_000_000_000), Source::Hook);
+    assert!(monitor.events.iter().all(|event| !format!("{event:?}").contains("secret")));
 }

@@ -1,8 +1,8 @@
 //! Hooks of other agents than Claude Code, put into its words by one table: Codex, Gemini CLI and Cursor.
 //!
-//! Sources of the formats: Codex' `hooks.json` (Claude Code's own shape, with `turn_id`), the hooks reference of Gemini CLI,
-//! and Cursor's `hooks.json`. Their tools get the names of Claude Code's that do the same, so that file bodies are withheld
-//! and commands are read alike; what they were called stays in `original`.
+//! Sources of the formats: Codex' `hooks.json` (Claude Code's own shape, with `turn_id`), the hooks reference of Gemini
+//! CLI, and Cursor's `hooks.json`. Their tools get the names of Claude Code's that do the same, so that file bodies are
+//! withheld and commands are read alike; what they were called stays in `original`.
 
 use serde_json::{Map, Value, json};
 
@@ -36,6 +36,8 @@ const HOOKS: &[(Program, &str, &str)] = &[
     (Cursor, "afterMCPExecution",    "PostToolUse"),
     (Cursor, "beforeReadFile",       "PreToolUse"),
     (Cursor, "afterFileEdit",        "PostToolUse"),
+    (Cursor, "beforeTabFileRead",    "PreToolUse"),
+    (Cursor, "afterTabFileEdit",     "PostToolUse"),
     (Cursor, "subagentStart",        "SubagentStart"),
     (Cursor, "subagentStop",         "SubagentStop"),
     (Cursor, "preCompact",           "PreCompact"),
@@ -82,7 +84,7 @@ const FIELDS: &[(Program, &str, &str)] = &[
 ];
 
 /// Fields of a tool's input that are called otherwise, whoever calls them so.
-const INPUTS: [(&str, &str); 8] = [
+const INPUTS: [(&str, &str); 7] = [
     ("absolute_path", "file_path"),
     ("target_file", "file_path"),
     ("path", "file_path"),
@@ -90,7 +92,6 @@ const INPUTS: [(&str, &str); 8] = [
     ("code_edit", "content"),
     ("old_str", "old_string"),
     ("new_str", "new_string"),
-    ("paths", "file_paths"),
 ];
 
 /// Fields that a person's address or a whole conversation is in, or a file: never kept.
@@ -175,6 +176,8 @@ fn keep_little(payload: &mut Map<String, Value>) {
 
 /// Cursor's hooks of one kind of tool say what a call is in fields of their own.
 fn of_cursor(payload: &mut Map<String, Value>, hook: &str) {
+    // A file that is about to be read is nobody's business before it is, whatever the hook is called.
+    payload.shift_remove("content");
     if !payload.contains_key("cwd")
         && let Some(root) = payload.get("workspace_roots").and_then(|roots| roots.get(0)).cloned()
     {
@@ -182,8 +185,8 @@ fn of_cursor(payload: &mut Map<String, Value>, hook: &str) {
     }
     let (tool, fields): (_, &[&str]) = match hook {
         "beforeShellExecution" | "afterShellExecution" => ("Shell", &["command"]),
-        "beforeReadFile" => ("Read", &["file_path"]),
-        "afterFileEdit" => ("Edit", &["file_path", "edits"]),
+        "beforeReadFile" | "beforeTabFileRead" => ("Read", &["file_path"]),
+        "afterFileEdit" | "afterTabFileEdit" => ("Edit", &["file_path", "edits"]),
         "beforeMCPExecution" | "afterMCPExecution" => {
             if let Some(tool) = payload.get("tool_name").and_then(Value::as_str) {
                 let tool = format!("MCP:{tool}");
@@ -200,15 +203,13 @@ fn of_cursor(payload: &mut Map<String, Value>, hook: &str) {
             return;
         }
     };
-    // A file that is about to be read is nobody's business before it is.
-    payload.shift_remove("content");
     let input: Map<String, Value> =
         fields.iter().filter_map(|field| Some(((*field).to_owned(), payload.shift_remove(*field)?))).collect();
     payload.insert("tool_name".to_owned(), json!(tool));
     payload.insert("tool_input".to_owned(), Value::Object(input));
     if let Some(output) = payload.shift_remove("output") {
         payload.insert("tool_response".to_owned(), json!({ "stdout": output }));
-    } else if hook == "afterFileEdit" {
+    } else if tool == "Edit" {
         payload.insert("tool_response".to_owned(), json!({}));
     }
 }
@@ -218,6 +219,13 @@ fn translate_input(tool: &str, input: &mut Value) {
     if matches!(tool, "Read" | "Write" | "Edit" | "MultiEdit") {
         for (theirs, ours) in INPUTS {
             rename(fields, theirs, ours);
+        }
+    }
+    if tool == "TodoWrite" {
+        for item in fields.get_mut("todos").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Value::Object(item) = item {
+                rename(item, "description", "content");
+            }
         }
     }
     if tool == "Bash" {
@@ -234,10 +242,9 @@ fn translate_input(tool: &str, input: &mut Value) {
     {
         // A patch of several files, as one text: its body goes where bodies are withheld.
         let marks = ["*** Update File: ", "*** Add File: ", "*** Delete File: "];
-        let files: Vec<&str> =
-            patch.lines().filter_map(|line| marks.iter().find_map(|mark| line.strip_prefix(mark))).collect();
-        let first = files.first().copied().unwrap_or_default();
-        *input = json!({ "file_path": first, "file_paths": files, "content": patch });
+        let first =
+            patch.lines().find_map(|line| marks.iter().find_map(|mark| line.strip_prefix(mark))).unwrap_or_default();
+        *input = json!({ "file_path": first, "content": patch });
     }
 }
 
@@ -269,7 +276,7 @@ fn answered(payload: &mut Map<String, Value>, tool: &str) {
     payload.insert("tool_response".to_owned(), response);
 }
 
-/// `MCP:search` and `mcp_server_tool` in the form that says which are of MCP.
+/// `MCP:search` in the form that says which are of MCP.
 fn mcp_name(tool: &str) -> String {
     match tool.strip_prefix("MCP:") {
         Some(tool) => format!("mcp__cursor__{}", tool.trim()),
@@ -288,8 +295,7 @@ fn unpack(payload: &mut Map<String, Value>, key: &str) {
 
 /// Moves a field, unless there is one of that name already.
 fn rename(fields: &mut Map<String, Value>, from: &str, to: &str) {
-    if from != to
-        && fields.get(to).is_none_or(Value::is_null)
+    if fields.get(to).is_none_or(Value::is_null)
         && let Some(value) = fields.shift_remove(from)
     {
         fields.insert(to.to_owned(), value);
