@@ -53,8 +53,8 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// Whether this is what claude-mpm's own hooks and pages say of another thing that they tell, too: nothing is lost when it
-/// is passed over, and everything would be told twice otherwise.
+/// Whether this is what claude-mpm's own hooks and pages say of another thing that they tell, too: nothing is lost when
+/// it is passed over, and everything would be told twice otherwise.
 pub fn is_echo(data: &Value) -> bool {
     claude_mpm::is_echo(data)
 }
@@ -88,17 +88,24 @@ pub fn named(namespace: &str, event: &str, data: Value, now: Time, source: Sourc
     if namespace == "/admin" || namespace == "/monitor" {
         return Err(Refusal::OfTheMonitor(format!("the namespace {namespace}")));
     }
-    let is_its_own = |kind: Kind| kind.row().kept == Kept::Volatile;
-    if event == "gap" || Kind::addressed(namespace, event).is_some_and(is_its_own) {
-        return Err(Refusal::OfTheMonitor(format!("{event:?} on {namespace}")));
-    }
+    refuse_its_own(namespace, event)?;
     if let Some((payload, time)) = hook_inside(&data, now) {
         return Ok(hook_input::from_payload(payload, time, source));
     }
     if let Some((namespace, event, data)) = claude_mpm::told_otherwise(&data) {
+        refuse_its_own(namespace, event)?;
         return Ok(plain(namespace, event, data, now, source));
     }
     Ok(plain(namespace, event, data, now, source))
+}
+
+/// Refuses what only the monitor itself knows: how it is, and who told an agent what.
+fn refuse_its_own(namespace: &str, event: &str) -> Result<(), Refusal> {
+    let is_its_own = |kind: Kind| kind.row().kept == Kept::Volatile || kind == Kind::AgentCommanded;
+    if event == "gap" || Kind::addressed(namespace, event).is_some_and(is_its_own) {
+        return Err(Refusal::OfTheMonitor(format!("{event:?} on {namespace}")));
+    }
+    Ok(())
 }
 
 /// The hook JSON that claude-mpm's own hook scripts wrap, up to three deep, in `claude_event`s; and its time.
@@ -262,9 +269,14 @@ mod tests {
         assert_eq!(read_one(json!({"namespace": "/x"})).unwrap_err(), Refusal::NoName);
         assert_eq!(read_one(json!({"namespace": 7, "event": "x"})).unwrap_err(), Refusal::BadNamespace);
         assert_eq!(read_one(json!({"event": "disconnect"})).unwrap_err(), Refusal::ReservedName("disconnect".into()));
-        for (namespace, event) in
-            [("/monitor", "hello"), ("admin", "x"), ("/hook", "gap"), ("/system", "status"), ("/system", "heartbeat")]
-        {
+        for (namespace, event) in [
+            ("/monitor", "hello"),
+            ("admin", "x"),
+            ("/hook", "gap"),
+            ("/system", "status"),
+            ("/system", "heartbeat"),
+            ("/claude", "command"),
+        ] {
             let refused = read_one(json!({"namespace": namespace, "event": event})).unwrap_err();
             assert!(matches!(refused, Refusal::OfTheMonitor(_)), "{namespace} {event}: {refused}");
         }

@@ -16,8 +16,8 @@ const DIGEST: [&str; 8] = [
     "is_edit",
 ];
 
-/// Whether this is its note about another post: one comes beside every hook, one beside every prompt, and one beside every
-/// call that starts an agent.
+/// Whether this is its note about another post: one comes beside every hook, one beside every prompt, and one beside
+/// every call that starts an agent.
 pub(super) fn is_echo(data: &Value) -> bool {
     let text = |key: &str| data.get(key).and_then(Value::as_str);
     text("type") == Some("hook")
@@ -89,8 +89,8 @@ pub(super) fn told_otherwise(data: &Value) -> Option<(&'static str, &'static str
     }
 }
 
-/// Whether this start of an agent is only the call for one: it is told with an id made of type and session, and a second time
-/// when the agent really starts.
+/// Whether this start of an agent is only the call for one: it is told with an id made of type and session, and a
+/// second time when the agent really starts.
 fn is_delegation(digest: &Map<String, Value>) -> bool {
     let text = |key: &str| digest.get(key).and_then(Value::as_str);
     match (text("agent_id"), text("agent_type"), text("session_id")) {
