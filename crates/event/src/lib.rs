@@ -5,12 +5,15 @@
 //!
 //! # Layout
 //!
-//! * [`event`]: a [`Fact`](event::Fact) is what happened, an [`Event`](event::Event) is a fact with its place in history
+//! * [`event`]: a [`Fact`](event::Fact) is what happened, an [`Event`](event::Event) is a fact with its place in
+//!   history
 //! * [`vocabulary`]: the one table of kinds, namespaces, channels and hook names
 //! * [`hook_input`]: what Claude Code sends on a hook's stdin, read once
 //! * [`emitted`]: what programs emit themselves, through HTTP, Socket.IO or the raw API
-//! * [`otlp`]: OpenTelemetry's records, and the facts they tell; [`transcript`] and [`stream_json`]: what Claude Code writes
-//! * [`session`]: what is known of a session, and what a new fact means in its light; with [`agent`], [`tool_call`], [`mod@todo`]
+//! * [`otlp`]: OpenTelemetry's records, and the facts they tell; [`transcript`] and [`stream_json`]: what Claude Code
+//!   writes
+//! * [`session`]: what is known of a session, and what a new fact means in its light; with [`agent`], [`tool_call`],
+//!   [`mod@todo`]
 //! * [`filter`]: the query language of live views and history
 //! * [`redact`] and [`bodies`]: what never reaches the disk, and what never reaches a wire
 //! * [`wire`]: every public message
@@ -30,6 +33,8 @@ pub mod event;
 pub mod filter;
 #[cfg(feature = "words")]
 pub mod hook_input;
+#[cfg(feature = "words")]
+mod lenient;
 #[cfg(feature = "words")]
 pub mod otlp;
 #[cfg(feature = "words")]

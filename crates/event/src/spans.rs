@@ -1,8 +1,8 @@
-//! What a session did, as spans of time: calls, answers of the model, waits for a person, its agents, and where the time
-//! went. Computed from its events, for whoever draws it.
+//! What a session did, as spans of time: calls, answers of the model, waits for a person, its agents, and where the
+//! time went. Computed from its events, for whoever draws it.
 //!
-//! [`Story::take`] is given the public JSON of events in their order and keeps what a picture needs; [`Story::told`] makes
-//! the picture. So a viewer who follows costs the new events alone.
+//! [`Story::take`] is given the public JSON of events in their order and keeps what a picture needs; [`Story::told`]
+//! makes the picture. So a viewer who follows costs the new events alone.
 
 mod critical;
 mod model;
@@ -35,7 +35,7 @@ const TEXT_LETTERS_MAX: usize = 4_000;
 pub const MAIN: &str = "main";
 
 /// The kinds of events that a story is made of.
-pub const KINDS: [&str; 22] = [
+pub const KINDS: [&str; 23] = [
     "session.started",
     "session.ended",
     "prompt.submitted",
@@ -47,6 +47,7 @@ pub const KINDS: [&str; 22] = [
     "tool_call.finished",
     "tool_call.failed",
     "tool_call.decided",
+    "tool_batch.finished",
     "permission.requested",
     "permission.denied",
     "elicitation.requested",
@@ -73,6 +74,16 @@ struct Answered {
     cost_usd: Option<f64>,
 }
 
+/// Where the span of a call is, and what of it may still be told better.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    place: usize,
+    /// Its end alone was told: when it began follows from how long it took.
+    is_begun_by_end: bool,
+    /// Its end was told by nobody, and follows from something else.
+    is_concluded: bool,
+}
+
 /// What was read of a session so far.
 #[derive(Debug, Default)]
 pub struct Story {
@@ -80,8 +91,10 @@ pub struct Story {
     first: Option<Time>,
     last: Option<Time>,
     spans: Vec<Span>,
-    /// Calls that have begun and not ended, by id: where their span is.
-    open: HashMap<String, usize>,
+    /// The calls by id.
+    calls: HashMap<String, Call>,
+    /// How many of them have not ended.
+    open: usize,
     answers: Vec<Answered>,
     agents: Vec<Agent>,
     agent_places: HashMap<String, usize>,
@@ -162,45 +175,53 @@ impl Story {
     fn call_began(&mut self, read: Read) {
         let agent = self.agent_heard(&read);
         let Some(id) = read.tool_use_id.clone() else { return };
-        if self.open.contains_key(&id) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            // Two doors, or two hooks at once: the end was told first, and knew only how long it took.
+            if std::mem::take(&mut call.is_begun_by_end) {
+                self.spans[call.place].begin(read.time, read.seq);
+            }
             return;
         }
+        let tool = read.tool_name.unwrap_or_default();
+        if self.add_call(Span::of_call(id, agent, tool, read.summary, read.time, read.seq)).is_some() {
+            self.open += 1;
+        }
+    }
+
+    /// Where a call is kept from now on; `None` when there is no room.
+    fn add_call(&mut self, span: Span) -> Option<usize> {
         if self.len() >= SPANS_MAX {
             self.left_out += 1;
-            return;
+            return None;
         }
-        self.open.insert(id.clone(), self.spans.len());
-        self.spans.push(Span::of_call(
-            id,
-            agent,
-            read.tool_name.unwrap_or_default(),
-            read.summary,
-            read.time,
-            read.seq,
-        ));
+        let place = self.spans.len();
+        self.calls.insert(span.id.clone(), Call { place, is_begun_by_end: false, is_concluded: false });
+        self.spans.push(span);
+        Some(place)
     }
 
     fn call_ended(&mut self, read: Read, json: &[u8]) {
         let agent = self.agent_heard(&read);
         let Some(id) = read.tool_use_id.clone() else { return };
         let status = Status::of(read.outcome.as_deref(), &read.kind);
-        let place = match self.open.remove(&id) {
-            Some(place) => place,
-            None => {
-                if self.len() >= SPANS_MAX {
-                    self.left_out += 1;
-                    return;
-                }
-                let began = Time::from_ms(read.time.ms() - read.duration_ms.unwrap_or(0).min(i64::MAX as u64) as i64);
-                let tool = read.tool_name.clone().unwrap_or_default();
-                self.spans.push(Span::of_call(id.clone(), agent, tool, read.summary.clone(), began, read.seq));
-                self.spans.len() - 1
+        let is_concluded = read.data.concluded_from.is_some();
+        if !self.calls.contains_key(&id) {
+            let took = read.duration_ms.unwrap_or(0).min(i64::MAX as u64) as i64;
+            let began = Time::from_ms(read.time.ms().saturating_sub(took));
+            let tool = read.tool_name.unwrap_or_default();
+            if self.add_call(Span::of_call(id.clone(), agent, tool, read.summary, began, read.seq)).is_none() {
+                return;
             }
-        };
-        let span = &mut self.spans[place];
-        if span.ended.is_some() {
+            self.open += 1;
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let span = &mut self.spans[call.place];
+        if span.ended.is_some() && (is_concluded || !call.is_concluded) {
             return;
         }
+        self.open -= usize::from(span.ended.is_none());
+        call.is_concluded = is_concluded;
+        call.is_begun_by_end |= span.seq == read.seq;
         span.end(read.time, status, read.seq);
         if matches!(&*span.tool, "Agent" | "Task") {
             self.delegation_ended(&id, json, read.time, status);
@@ -213,7 +234,7 @@ impl Story {
         let named = response.agent_id.as_ref().and_then(|id| self.agent_places.get(id)).copied();
         let by_call = || self.agents.iter().position(|agent| agent.tool_use_id.as_deref() == Some(call));
         let Some(place) = named.or_else(by_call) else { return };
-        if let Some((parent, task, prompt)) = self.delegated.get(call).cloned() {
+        if let Some((parent, task, prompt)) = self.delegated.remove(call) {
             let agent = &mut self.agents[place];
             agent.tool_use_id = Some(call.to_owned());
             agent.parent = Some(parent);
@@ -233,7 +254,9 @@ impl Story {
 
     fn asked_for(&mut self, read: Read) {
         let by = Self::agent_of(&read);
-        if let Some(call) = read.tool_use_id {
+        if let Some(call) = read.tool_use_id
+            && self.delegated.len() < AGENTS_MAX
+        {
             let task = read.data.task.unwrap_or(read.summary);
             self.delegated.insert(call, (by, task, read.data.prompt.map(|prompt| shortened(&prompt))));
         }
@@ -336,7 +359,8 @@ impl Story {
                     same_call || (wait.tool_use_id.is_none() && own && wait.kind != "elicitation")
                 }
                 "elicitation.answered" => wait.kind == "elicitation",
-                "turn.finished" | "turn.failed" | "turn.interrupted" => read.agent_id.is_none() && wait.agent == MAIN,
+                "turn.interrupted" | "tool_batch.finished" => own,
+                "turn.finished" | "turn.failed" => read.agent_id.is_none() && wait.agent == MAIN,
                 "agent.finished" => own && read.agent_id.is_some(),
                 "prompt.submitted" => self.prompts.last().is_none_or(|prompt| {
                     prompt.ended.is_some() || prompt.prompt_id.is_none() || prompt.prompt_id != read.prompt_id
@@ -391,8 +415,8 @@ impl Story {
             took_ms: read.duration_ms,
             model: data.model.unwrap_or_default(),
             tokens: [data.input_tokens, data.output_tokens, data.cache_read_tokens, data.cache_creation_tokens]
-                .iter()
-                .sum(),
+                .into_iter()
+                .fold(0, u64::saturating_add),
             context: data.context_tokens,
             cost_usd: data.cost_usd.or(data.cost_estimated_usd),
         });
@@ -441,7 +465,7 @@ impl Story {
 
     /// What runs is drawn up to now.
     fn open_until(&self, now: Time) -> Time {
-        let runs = !self.open.is_empty() || self.prompts.last().is_some_and(|prompt| prompt.ended.is_none());
+        let runs = self.open > 0 || self.prompts.last().is_some_and(|prompt| prompt.ended.is_none());
         if runs { now } else { self.last.unwrap_or(now) }
     }
 }

@@ -157,6 +157,52 @@ fn what_runs_is_open_and_ends_with_its_session() {
 }
 
 #[test]
+fn an_end_that_is_told_before_the_beginning_is_of_the_same_call() {
+    let mut ended = post("call", "Bash", None);
+    ended["duration_ms"] = json!(500);
+    let story = story(&[(0.0, prompt("p")), (3.0, ended), (1.0, pre("call", "Bash", None)), (4.0, stop())]);
+    let report = story.told("s", Asked::default(), Time::from_ms(9_000));
+    let [span] = &report.spans[..] else { panic!("{:#?}", report.spans) };
+    assert_eq!((span.began.ms(), span.ended.unwrap().ms(), span.status), (1_000, 3_000, Status::Ok));
+    assert!(span.seq > span.end_seq.unwrap(), "each event is where it was told");
+    assert_eq!(report.to.ms(), 4_000, "nothing is open");
+    let changed = story.told("s", Asked { since: span.end_seq, ..Asked::default() }, Time::from_ms(9_000));
+    assert_eq!(changed.spans.len(), 1, "its beginning changed it");
+}
+
+#[test]
+fn an_end_that_was_concluded_gives_way_to_the_one_that_is_told_late() {
+    let hooks = [
+        (0.0, prompt("p")),
+        (1.0, pre("call", "Bash", None)),
+        (2.0, stop()),
+        (5.0, json!({ "hook_event_name": "SessionEnd", "reason": "other" })),
+        (6.0, post("call", "Bash", None)),
+    ];
+    let concluded = report(&hooks[..4], Asked::default());
+    assert_eq!(concluded.spans[0].status, Status::Unknown);
+    let report = report(&hooks, Asked::default());
+    let [span] = &report.spans[..] else { panic!("{:#?}", report.spans) };
+    assert_eq!((span.ended, span.status), (Some(Time::from_ms(6_000)), Status::Ok));
+}
+
+#[test]
+fn a_tool_takes_of_a_part_only_the_time_that_lies_in_it() {
+    let between = Asked { from: Some(Time::from_ms(4_000)), to: Some(Time::from_ms(6_000)), since: None };
+    assert_eq!(report(&delegating(), between).totals.tools["Bash"].ms, 2_000);
+}
+
+#[test]
+fn an_agents_wait_ends_with_its_calls() {
+    let mut ask = pre("call", "Bash", Some("a"));
+    ask["hook_event_name"] = json!("PermissionRequest");
+    let batch =
+        json!({ "hook_event_name": "PostToolBatch", "agent_id": "a", "agent_type": "Explore", "tool_calls": [] });
+    let report = report(&[(0.0, prompt("p")), (1.0, ask), (7.0, batch)], Asked::default());
+    assert_eq!(report.waits[0].ended, Some(Time::from_ms(7_000)));
+}
+
+#[test]
 fn a_part_of_a_session_has_what_overlaps_it_and_since_an_event_only_what_changed() {
     let between = Asked { from: Some(Time::from_ms(8_500)), to: Some(Time::from_ms(9_800)), since: None };
     let part = report(&delegating(), between);

@@ -6,10 +6,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::event::Time;
+use crate::lenient::lenient;
 use crate::wire::spans::Todo;
 
 /// To-do items of one list.
 const TODOS_MAX: usize = 500;
+
+/// How the payload of a call's end begins to say that nobody told it.
+const CONCLUDED: &str = "\"concluded_from\"";
 
 #[derive(Deserialize)]
 pub(super) struct Read<'a> {
@@ -53,6 +57,8 @@ pub(super) struct Data {
     #[serde(deserialize_with = "todos")]
     pub(super) todos: Vec<Todo>,
     #[serde(deserialize_with = "lenient")]
+    pub(super) concluded_from: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) need_seq: Option<u64>,
     #[serde(deserialize_with = "lenient")]
     pub(super) model: Option<String>,
@@ -81,8 +87,12 @@ struct WithData {
 impl<'a> Read<'a> {
     pub(super) fn of(json: &'a [u8]) -> Option<Read<'a>> {
         let mut read: Read<'a> = serde_json::from_slice(json).ok()?;
-        // A call's payload may be large, and says nothing that is drawn.
-        let is_read = !matches!(&*read.kind, "tool_call.started" | "tool_call.finished" | "tool_call.failed");
+        // A call's payload may be large, and says nothing that is drawn; only of an end that was concluded it says so.
+        let is_read = match &*read.kind {
+            "tool_call.started" | "tool_call.finished" => false,
+            "tool_call.failed" => str::from_utf8(json).is_ok_and(|json| json.contains(CONCLUDED)),
+            _ => true,
+        };
         if is_read && let Ok(with) = serde_json::from_slice::<WithData>(json) {
             read.data = with.data;
         }
@@ -111,20 +121,6 @@ pub(super) fn answer_of(json: &[u8]) -> Answer {
         text: (!said.is_empty()).then(|| said.join("\n")),
         is_launched: text("status").as_deref() == Some("async_launched"),
     }
-}
-
-/// What has another form than expected is absent.
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either<T> {
-        Expected(T),
-        Other(serde::de::IgnoredAny),
-    }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::Expected(value) => Some(value),
-        Either::Other(_) => None,
-    })
 }
 
 /// A number, whether it is written as one or as text.

@@ -17,7 +17,7 @@ pub(super) fn agents(known: &[Agent], spans: &[Span], answers: &[Answered]) -> V
     let mut spent: BTreeMap<&str, (u64, Option<f64>, &str)> = BTreeMap::new();
     for answer in answers {
         let (tokens, cost, model) = spent.entry(&answer.agent).or_default();
-        *tokens += answer.tokens;
+        *tokens = tokens.saturating_add(answer.tokens);
         *cost = match (*cost, answer.cost_usd) {
             (Some(cost), Some(more)) => Some(cost + more),
             (cost, more) => cost.or(more),

@@ -49,7 +49,7 @@ pub(super) fn totals(spans: &[Span], waits: &[Wait], prompts: &[Prompt], (from, 
             tool.calls += 1;
             tool.failed += u64::from(span.status == Status::Failed);
             tool.denied += u64::from(span.status == Status::Denied);
-            tool.ms += span.ended.unwrap_or(to).since(span.began);
+            tool.ms += span.ended.unwrap_or(to).min(to).since(span.began.max(from));
         }
     }
     for wait in waits {

@@ -1,5 +1,5 @@
-//! What `GET /api/v1/sessions/{id}/spans` tells: one session in full, for a picture of it. Times are in milliseconds since
-//! 1970, as a canvas wants them; what is open has no `ended`.
+//! What `GET /api/v1/sessions/{id}/spans` tells: one session in full, for a picture of it. Times are in milliseconds
+//! since 1970, as a canvas wants them; what is open has no `ended`.
 
 use std::collections::BTreeMap;
 
@@ -208,6 +208,13 @@ impl Span {
         }
     }
 
+    /// Takes when it began after its end was told.
+    pub(crate) fn begin(&mut self, at: Time, seq: u64) {
+        self.began = self.ended.map_or(at, |ended| at.min(ended));
+        self.end_seq = self.end_seq.or(Some(self.seq));
+        self.seq = seq;
+    }
+
     pub(crate) fn end(&mut self, at: Time, status: Status, seq: u64) {
         self.ended = Some(at.max(self.began));
         self.status = status;
@@ -216,7 +223,7 @@ impl Span {
 
     /// The last event that changed it.
     pub fn last_seq(&self) -> u64 {
-        self.end_seq.unwrap_or(self.seq)
+        self.end_seq.map_or(self.seq, |end| end.max(self.seq))
     }
 }
 
