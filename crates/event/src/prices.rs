@@ -28,7 +28,8 @@ impl Price {
         Price { input, output, cache_write_5m, cache_write_1h, cache_read }
     }
 
-    /// What one request costs, in millionths of a US dollar. `hour` of the tokens written to the cache stay for an hour.
+    /// What one request costs, in millionths of a US dollar. `hour` of the tokens written to the cache stay for an
+    /// hour.
     pub fn micros(&self, tokens: Tokens, hour: u64) -> u64 {
         let hour = hour.min(tokens.cache_creation);
         let sum = tokens.input as f64 * self.input
@@ -50,14 +51,11 @@ impl Price {
     }
 }
 
-/// The day of the table below.
-pub const TABLE_DATE: &str = "2026-11-20";
-
 /// 2026-09-01: what Sonnet 5 cost until then was an introduction.
 const SONNET_5_SINCE_MS: i64 = 1_788_220_800_000;
 
-/// Beginnings of model names, longer ones first; since when, in milliseconds; the price. Where the vendor names no price
-/// for the cache, a model is not in here.
+/// As of 2026-11-20: beginnings of model names, longer ones first; since when, in milliseconds; the price. Where the
+/// vendor names no price for the cache, a model is not in here.
 const TABLE: &[(&str, i64, Price)] = &[
     ("claude-fable-5-1", 0, Price::new(10.0, 50.0, 12.5, 20.0, 0.25)),
     ("claude-fable-5", 0, Price::new(10.0, 50.0, 12.5, 20.0, 1.0)),

@@ -1,5 +1,5 @@
-//! What Claude Code prints with `--output-format stream-json` (or `json`), read while it passes: status, thinking, text,
-//! retries, refused calls, the result with its cost; and calls and agents where no hook tells them.
+//! What Claude Code prints with `--output-format stream-json` (or `json`), read while it passes: status, thinking,
+//! text, retries, refused calls, the result with its cost; and calls and agents where no hook tells them.
 //!
 //! Source of the format: Claude Code's headless reference, and recordings of a real client (`fixtures/claude`,
 //! `stream.jsonl`). One JSON object a line; each carries its session.
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::emitted;
 use crate::event::{Fact, Source, Time};
 use crate::hook_input;
+use crate::session::usage::plain_model;
 
 /// Calls and agents of one run that are remembered; real runs have a few at once.
 const REMEMBERED_MAX: usize = 256;
@@ -26,6 +27,8 @@ pub struct StreamJson {
     /// Calls that have begun: the call, its tool, and when.
     calls: VecDeque<(String, String, Time)>,
     cwd: Option<String>,
+    /// When it began: what its result sums up counts from then.
+    began: Option<Time>,
 }
 
 /// A line, and what it says of itself.
@@ -56,6 +59,7 @@ impl StreamJson {
         let Ok(Value::Object(fields)) = hook_input::parse_leniently(line) else { return Vec::new() };
         let Some(session) = fields.get("session_id").and_then(Value::as_str) else { return Vec::new() };
         let line = Line { session, at, is_hooked: is_hooked(session), fields: &fields };
+        let began = *self.began.get_or_insert(at);
         match (line.text("type").unwrap_or_default(), line.text("subtype").unwrap_or_default()) {
             ("system", "init") => self.init(&line),
             ("system", "api_retry") => retry(&line).into_iter().collect(),
@@ -72,7 +76,7 @@ impl StreamJson {
                 let told = fields.get("rate_limit_info").cloned().unwrap_or_default();
                 line.event("/claude", "rate_limit", json!({ "rate_limit": told })).into_iter().collect()
             }
-            ("result", _) => self.result(&line),
+            ("result", _) => self.result(&line, began),
             _ => Vec::new(),
         }
     }
@@ -196,7 +200,7 @@ impl StreamJson {
     }
 
     /// The last line: what it came to, and what it cost.
-    fn result(&mut self, line: &Line) -> Vec<Fact> {
+    fn result(&mut self, line: &Line, began: Time) -> Vec<Fact> {
         let denials = line.fields.get("permission_denials").and_then(Value::as_array);
         let denials: Vec<_> = denials.into_iter().flatten().filter_map(Value::as_object).collect();
         let mut facts: Vec<Fact> = denials.iter().filter_map(|denial| self.denied(line, denial)).collect();
@@ -227,7 +231,7 @@ impl StreamJson {
         data.insert("by".to_owned(), json!("stream-json"));
         data.insert("is_error".to_owned(), json!(failed));
         data.insert("denials".to_owned(), json!(denials.len()));
-        data.insert("points".to_owned(), json!(points(line.fields)));
+        data.insert("points".to_owned(), json!(points(line.fields, began)));
         data.insert("summary".to_owned(), json!(summary_of(line, failed)));
         facts.extend(line.event("/session", "metrics", Value::Object(data)));
         facts
@@ -290,18 +294,18 @@ fn retry(line: &Line) -> Option<Fact> {
 }
 
 /// Tokens and cost by model, as points of counters that began with this run.
-fn points(fields: &Map<String, Value>) -> Vec<Value> {
+fn points(fields: &Map<String, Value>, began: Time) -> Vec<Value> {
     let models = fields.get("modelUsage").and_then(Value::as_object).into_iter().flatten().take(MODELS_MAX);
     models
         .flat_map(|(model, told)| {
-            // A window is no other model: `claude-opus-4-8[1m]`.
-            let model = model.split('[').next().unwrap_or(model);
+            let model = plain_model(model);
             let point = |name: &str, key: &str, kind: Option<&str>| {
                 let mut attributes = json!({ "model": model });
                 if let Some(kind) = kind {
                     attributes["type"] = json!(kind);
                 }
-                Some(json!({ "name": name, "value": told.get(key)?, "temporality": "cumulative", "attributes": attributes }))
+                Some(json!({ "name": name, "value": told.get(key)?, "temporality": "cumulative",
+                    "start": began, "attributes": attributes }))
             };
             let tokens = "claude_code.token.usage";
             [

@@ -1,9 +1,9 @@
-//! What the lines of a transcript tell that no hook does: each answer of a model with its tokens, an interrupt, a title,
-//! what the client says it cost.
+//! What the lines of a transcript tell that no hook does: each answer of a model with its tokens, an interrupt, a
+//! title, what the client says it cost.
 //!
 //! Of what was said nothing is taken: prompts, answers and results come from hooks, under their rules. One answer is
-//! written as several lines that repeat its usage, and an earlier line may hold the numbers of its beginning: the answer
-//! is told once, with the largest, when something else follows or nothing comes any more.
+//! written as several lines that repeat its usage, and an earlier line may hold the numbers of its beginning: the
+//! answer is told once, with the largest, when something else follows or nothing comes any more.
 
 mod line;
 
@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use crate::event::{Fact, Identity, Outcome, Source, Time};
 use crate::prices::Prices;
 use crate::redact;
-use crate::session::usage::Tokens;
 use crate::summary;
 use crate::vocabulary::Kind;
 use line::{Line, Usage};
@@ -94,11 +93,6 @@ impl Transcript {
     /// Whether that answer says of itself that it is complete.
     pub fn is_complete(&self) -> bool {
         self.pending.as_ref().is_some_and(|answer| answer.stop_reason.is_some())
-    }
-
-    /// The latest time that was read.
-    pub fn newest(&self) -> Option<Time> {
-        self.newest
     }
 
     fn answered(&mut self, line: Line, offset: u64, prices: &Prices) -> Option<Fact> {
@@ -235,18 +229,4 @@ impl Transcript {
 /// The first line of a conversation names itself; a copy of the conversation begins with the same name.
 pub fn uuid_of(line: &[u8]) -> Option<String> {
     Line::read(line)?.uuid
-}
-
-/// The tokens that an `api_request.finished` tells, whichever door told it.
-pub fn tokens_of(data: &Value) -> Tokens {
-    let count = |key: &str| {
-        let value = data.get(key);
-        value.and_then(Value::as_u64).or_else(|| value?.as_str()?.trim().parse().ok()).unwrap_or(0)
-    };
-    Tokens {
-        input: count("input_tokens"),
-        output: count("output_tokens"),
-        cache_read: count("cache_read_tokens"),
-        cache_creation: count("cache_creation_tokens"),
-    }
 }

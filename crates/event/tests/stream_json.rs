@@ -128,6 +128,7 @@ fn the_result_is_the_cost_where_nobody_else_tells_it_and_counts_each_run_once() 
         json!({ "type": "result", "subtype": "success", "session_id": "s", "is_error": false,
         "modelUsage": { "m[1m]": { "inputTokens": input, "costUSD": cost } } })
     };
+    let another = usage(40, 0.4).to_string();
     let mut monitor = Monitor::default();
     let mut stream = StreamJson::default();
     for (ms, result) in [(1, usage(10, 0.1)), (2, usage(25, 0.25))] {
@@ -138,6 +139,13 @@ fn the_result_is_the_cost_where_nobody_else_tells_it_and_counts_each_run_once() 
     }
     let usage = only(&monitor).spending().unwrap().usage;
     assert_eq!((usage.tokens.input, usage.cost_micros), (25, Some(250_000)));
+
+    // Another process goes on with the session, and counts from 0, however much that comes to.
+    for fact in StreamJson::default().take(another.as_bytes(), Time::from_ms(1_800_000_009_000), |_| true) {
+        monitor.take(fact);
+    }
+    let usage = only(&monitor).spending().unwrap().usage;
+    assert_eq!((usage.tokens.input, usage.cost_micros), (25 + 40, Some(650_000)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use event::prices::Prices;
 use event::session::State;
 use event::session::spending::Costed;
 use event::session::usage::Tokens;
-use event::transcript::{Transcript, tokens_of};
+use event::transcript::Transcript;
 use event::vocabulary::Kind;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn an_answer_of_several_lines_is_told_once_with_its_last_numbers() {
         answer(3, "m1", "claude-opus-4-8", 100, 7),
         answer(4, "m2", "claude-opus-4-8", 5, 6),
     ]);
-    let tokens: Vec<Tokens> = facts.iter().map(|fact| tokens_of(&fact.data)).collect();
+    let tokens: Vec<Tokens> = facts.iter().map(|fact| Tokens::of(&fact.data)).collect();
     assert_eq!(
         tokens,
         [Tokens { input: 100, output: 40, ..Tokens::default() }, Tokens { input: 5, output: 6, ..Tokens::default() }]
@@ -111,6 +111,53 @@ fn tokens_are_the_transcripts_and_a_request_that_otlp_tells_too_is_one_event_wit
         (Costed::Estimated, Some(Source::Otlp)),
         "the other has no price yet"
     );
+}
+
+#[test]
+fn a_model_is_one_model_whatever_window_it_is_told_with() {
+    let mut monitor = told(&[answer(1, "m1", "claude-opus-4-8", 1_000, 100)]);
+    let point = |name: &str, value: f64, kind: &str| {
+        json!({ "name": name, "value": value, "temporality": "delta",
+        "attributes": { "model": "claude-opus-4-8[1m]", "type": kind } })
+    };
+    let points = [
+        point("claude_code.token.usage", 1_000.0, "input"),
+        point("claude_code.token.usage", 100.0, "output"),
+        point("claude_code.cost.usage", 0.5, ""),
+    ];
+    let at = Time::parse("2026-11-20T10:00:20.000Z").unwrap();
+    let mut metrics = Fact::new(Kind::MetricsReported, at, Source::Otlp, json!({ "points": points }));
+    metrics.session_id = Some(SESSION.to_owned());
+    monitor.take(metrics);
+    let spent = monitor.sessions[SESSION].spending().unwrap();
+    assert_eq!(spent.usage.tokens, Tokens { input: 1_000, output: 100, ..Tokens::default() }, "nothing is doubled");
+    assert_eq!(spent.usage.models.keys().collect::<Vec<_>>(), ["claude-opus-4-8"]);
+    assert_eq!(spent.usage.models["claude-opus-4-8"].cost_micros, Some(500_000));
+    assert_eq!((spent.usage.cost_micros, spent.costed), (Some(500_000), Costed::Reported));
+}
+
+#[test]
+fn a_request_that_is_reported_without_its_cost_keeps_its_estimate() {
+    let fact = read(&[answer(1, "m1", "claude-opus-4-8", 1_000, 100)]).remove(0);
+    let mut both = fact.clone();
+    both.data["otlp"] = json!({ "input_tokens": 1_000, "output_tokens": 100 });
+    both.sources.push(Source::Otlp);
+    let mut monitor = told(&[]);
+    monitor.take(both);
+    assert_eq!(monitor.sessions[SESSION].spending().unwrap().usage.cost_micros, Some(1_000 * 5 + 100 * 25));
+}
+
+#[test]
+fn nothing_is_unpriced_that_is_in_the_clients_own_sum() {
+    let said = json!({ "type": "cost-state", "totalCostUSD": 0.25, "modelUsage": { "claude-new-9[1m]": { "costUSD": 0.25 } } });
+    let lines = [answer(1, "m1", "claude-new-9", 10, 10), said, answer(9, "m2", "claude-opus-4-8", 100, 0)];
+    let spent = told(&lines).sessions[SESSION].spending().unwrap();
+    assert!(spent.unpriced.is_empty(), "{:?}", spent.unpriced);
+    assert_eq!(spent.usage.models["claude-new-9"].cost_micros, Some(250_000));
+    assert_eq!((spent.usage.cost_micros, spent.costed), (Some(250_500), Costed::Estimated));
+    let [first, said, second] = lines;
+    let after = told(&[first, said, second, answer(10, "m3", "claude-new-9", 10, 10)]);
+    assert_eq!(after.sessions[SESSION].spending().unwrap().unpriced.into_iter().collect::<Vec<_>>(), ["claude-new-9"]);
 }
 
 #[test]
@@ -235,7 +282,7 @@ fn recorded_transcripts_tell_as_many_answers_and_tokens_as_are_in_them() {
             .iter()
             .filter(|fact| fact.kind == Kind::ApiRequestFinished)
             .map(|fact| {
-                let tokens = tokens_of(&fact.data);
+                let tokens = Tokens::of(&fact.data);
                 (fact.text("message_id").unwrap().to_owned(), (tokens.input, tokens.output))
             })
             .collect();

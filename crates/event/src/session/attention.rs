@@ -1,8 +1,9 @@
 //! Who needs a person: a session's state, by evidence.
 //!
 //! `need` begins with the question and ends with the first sign of an answer. After an approval no hook comes until the
-//! tool ends, so the signs are: a decision that OTLP tells or the server sees, an interrupt, the same call ending, its agent's batch or end, the end of the turn, the next prompt, the
-//! session's end. A subagent asks on while other agents and the main thread work, or while the main thread waits.
+//! tool ends, so the signs are: a decision that OTLP tells or the server sees, an interrupt, the same call ending, its
+//! agent's batch or end, the end of the turn, the next prompt, the session's end. A subagent asks on while other agents
+//! and the main thread work, or while the main thread waits.
 
 use std::collections::VecDeque;
 

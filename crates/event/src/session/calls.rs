@@ -11,7 +11,8 @@ use crate::tool_call::{self, OpenCall};
 use crate::vocabulary::Kind;
 
 impl Session {
-    /// Gives a call of a program that has no ids for its calls one; its end is that of the open call with the same input.
+    /// Gives a call of a program that has no ids for its calls one; its end is that of the open call with the same
+    /// input.
     pub(super) fn name_call(&self, fact: &mut Fact, seq: u64) {
         let (Some(tool), None, Some(program)) = (&fact.tool_name, &fact.tool_use_id, fact.text("agent_program")) else {
             return;
@@ -118,7 +119,8 @@ impl Session {
         }
     }
 
-    /// Ends open calls that can no longer tell their own end, and with a call of the Agent tool the agent it waited for.
+    /// Ends open calls that can no longer tell their own end, and with a call of the Agent tool the agent it waited
+    /// for.
     pub(super) fn close_calls(
         &mut self,
         by: &Fact,
@@ -148,7 +150,8 @@ impl Session {
         self.attention.agent_done(agent_id);
     }
 
-    /// The answer of an Agent call names its agent. One that ran in the foreground is done; one in the background goes on.
+    /// The answer of an Agent call names its agent. One that ran in the foreground is done; one in the background goes
+    /// on.
     fn delegating_call_ended(&mut self, fact: &Fact, tool_use_id: &str) {
         if !implied::is_delegation(fact) {
             return;

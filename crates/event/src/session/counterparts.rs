@@ -1,7 +1,8 @@
-//! Which event of a hook or a transcript a record of OTLP tells again, and the other way round, where they share no words but ids (I2).
+//! Which event of a hook or a transcript a record of OTLP tells again, and the other way round, where they share no
+//! words but ids (I2).
 //!
-//! The end of a call is found by the call. A prompt, an agent's end and a compaction have no id of their own in OTLP: the
-//! n-th record is the n-th event with the same prompt, and the same kind of agent.
+//! The end of a call is found by the call. A prompt, an agent's end and a compaction have no id of their own in OTLP:
+//! the n-th record is the n-th event with the same prompt, and the same kind of agent.
 
 use std::collections::VecDeque;
 

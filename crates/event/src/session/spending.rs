@@ -1,10 +1,10 @@
 //! Tokens and cost of a session: as its transcript tells them, else as its client reports them through OTLP.
 //! Never twice, and never 0 for unknown.
 //!
-//! Transcripts tell each answer and its tokens. OTLP tells the same requests with their cost, as log records, and sums as
-//! metrics; both can only miss some, so the one that says more is believed, and they are never added. Where OTLP tells
-//! nothing, the sum that a run in print mode ends with takes its place. Where nobody reports what a request cost, its
-//! estimate counts, and says so.
+//! Transcripts tell each answer and its tokens. OTLP tells the same requests with their cost, as log records, and sums
+//! as metrics; both can only miss some, so the one that says more is believed, and they are never added. Where OTLP
+//! tells nothing, the sum that a run in print mode ends with takes its place. Where nobody reports what a request cost,
+//! its estimate counts, and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,9 @@ use super::Session;
 use super::context::Context;
 use super::growth::{Believed, Part};
 use super::usage::{
-    MODELS_MAX, NAME_BYTES_MAX, Series, Spent, Tokens, Usage, add_points, agent_of, micros, positive, sum, whole,
+    MODELS_MAX, Series, Spent, Tokens, Usage, add_points, agent_of, counted, entry, micros, model_of, positive, sum,
 };
 use crate::event::{Fact, Source, Time};
-use crate::transcript;
 use crate::vocabulary::Kind;
 
 /// What a session was told of its spending.
@@ -35,7 +34,7 @@ pub(super) struct Reported {
     /// What transcripts tell; its cost is the estimate of those requests whose cost nobody reported.
     #[serde(default)]
     transcript: Usage,
-    /// Requests of transcripts whose cost is neither reported nor known by a price.
+    /// Requests of transcripts whose cost is neither reported nor known by a price, nor in the client's own sum.
     #[serde(default)]
     unpriced: BTreeMap<String, u64>,
     /// What the client said that the session cost, and when.
@@ -53,9 +52,7 @@ struct Said {
     models: BTreeMap<String, u64>,
     /// What transcripts tell of requests after it, reported or estimated.
     since_micros: u64,
-    /// Whether any of that is an estimate.
-    is_estimated: bool,
-    /// How much of it is.
+    /// How much of that is an estimate.
     #[serde(default)]
     estimated_micros: u64,
 }
@@ -143,17 +140,14 @@ impl Session {
         }
         let unpriced = reported.unpriced.iter().filter(|(_, requests)| **requests > 0);
         let mut unpriced: BTreeSet<String> = unpriced.map(|(model, _)| model.clone()).collect();
-        let is_estimated = transcript.cost_micros.is_some_and(|cost| cost > 0) || !unpriced.is_empty();
         let (costed, cost_source);
         if let CostBy::Said(said) = cost {
             usage.cost_micros = Some(said.cost_micros.saturating_add(said.since_micros));
             for (model, spent) in &mut usage.models {
                 spent.cost_micros = said.models.get(model).copied();
             }
-            if said.since_micros == 0 {
-                unpriced.clear();
-            }
-            costed = if said.is_estimated { Costed::Estimated } else { Costed::Reported };
+            let is_estimated = said.estimated_micros > 0 || !unpriced.is_empty();
+            costed = if is_estimated { Costed::Estimated } else { Costed::Reported };
             cost_source = Some(Source::Transcript);
         } else if let CostBy::Metrics = cost {
             for (model, spent) in &mut usage.models {
@@ -170,6 +164,7 @@ impl Session {
                 spent.cost_micros = sum(said, estimated);
             }
             usage.cost_micros = sum(logs.cost_micros, transcript.cost_micros);
+            let is_estimated = transcript.cost_micros.is_some_and(|cost| cost > 0) || !unpriced.is_empty();
             costed = match usage.cost_micros {
                 None => Costed::Unpriced,
                 Some(_) if is_estimated => Costed::Estimated,
@@ -278,8 +273,8 @@ impl Session {
         of(self) == of(before)
     }
 
-    /// An answer of a model, as transcripts and OTLP tell it. Told by both, the transcript's fields are its own, and OTLP's
-    /// are in `otlp`.
+    /// An answer of a model, as transcripts and OTLP tell it. Told by both, the transcript's fields are its own, and
+    /// OTLP's are in `otlp`.
     pub(super) fn request_told(&mut self, fact: &Fact) {
         if !fact.sources.contains(&Source::Transcript) {
             let agent = agent_of(fact.agent_type.as_deref(), |key| fact.text(key));
@@ -289,7 +284,7 @@ impl Session {
             }
             return;
         }
-        let tokens = transcript::tokens_of(&fact.data);
+        let tokens = Tokens::of(&fact.data);
         let (model, agent) = (fact.text("model"), agent_of(fact.agent_type.as_deref(), |key| fact.text(key)));
         self.reported.transcript.requests += 1;
         let by_otlp = fact.data.get(Source::Otlp.name());
@@ -303,7 +298,8 @@ impl Session {
                 let counted = agent_of(None, |key| by_otlp.get(key)?.as_str());
                 self.reported.logs.rename(model, (counted, agent), reported_of(by_otlp));
             }
-        } else if let Some(estimate) = known {
+        }
+        if let Some(estimate) = known {
             self.reported.transcript.add(model, agent, Tokens::default(), Some(estimate));
         }
         if fact.agent_id.is_none() {
@@ -311,23 +307,21 @@ impl Session {
         }
     }
 
-    /// Counts what a request of a transcript cost towards what came after the client's own sum, and as unpriced; returns
-    /// its estimate.
+    /// Counts what a request of a transcript cost towards what came after the client's own sum, and as unpriced;
+    /// returns its estimate, unless its cost is reported.
     fn count_cost(&mut self, model: Option<&str>, fact: &Fact, data: &Value) -> Option<u64> {
-        let said = data.get(Source::Otlp.name()).and_then(|data| data.get("cost_usd")).and_then(positive).map(micros);
-        let estimate = data.get("cost_estimated_usd").and_then(positive).map(micros);
-        if said.is_none() && estimate.is_none() {
-            let model = model.filter(|model| model.len() <= NAME_BYTES_MAX).unwrap_or("unknown");
-            let full = self.reported.unpriced.len() >= MODELS_MAX && !self.reported.unpriced.contains_key(model);
-            *self.reported.unpriced.entry(if full { "other" } else { model }.to_owned()).or_default() += 1;
+        let said = data.get(Source::Otlp.name()).and_then(cost_of);
+        let estimate = data.get("cost_estimated_usd").and_then(positive).map(micros).filter(|_| said.is_none());
+        let Reported { said: own_sum, unpriced, .. } = &mut self.reported;
+        if own_sum.as_ref().is_some_and(|sum| fact.time <= sum.at) {
+            return estimate;
         }
-        if let Some(sum) = &mut self.reported.said
-            && fact.time > sum.at
-        {
+        if said.is_none() && estimate.is_none() {
+            *entry(unpriced, model_of(model), MODELS_MAX) += 1;
+        }
+        if let Some(sum) = own_sum {
             sum.since_micros = sum.since_micros.saturating_add(said.or(estimate).unwrap_or(0));
-            sum.is_estimated |= said.is_none();
-            sum.estimated_micros =
-                sum.estimated_micros.saturating_add(estimate.filter(|_| said.is_none()).unwrap_or(0));
+            sum.estimated_micros = sum.estimated_micros.saturating_add(estimate.unwrap_or(0));
         }
         estimate
     }
@@ -342,7 +336,7 @@ impl Session {
         }
         let (model, agent) = (known.text("model"), agent_of(known.agent_type.as_deref(), |key| known.text(key)));
         self.request_reported(model, agent, &again.data);
-        let said = again.data.get("cost_usd").and_then(positive).map(micros);
+        let said = cost_of(&again.data);
         let estimate = known.data.get("cost_estimated_usd").and_then(positive).map(micros);
         if let Some(cost) = said {
             if let Some(sum) = self.reported.said.as_mut().filter(|sum| known.time > sum.at) {
@@ -352,9 +346,10 @@ impl Session {
             }
             match estimate {
                 Some(estimate) => self.reported.transcript.take_cost(model, agent, estimate),
+                // In the client's own sum it is not counted as unpriced.
+                None if self.reported.said.as_ref().is_some_and(|sum| known.time <= sum.at) => {}
                 None => {
-                    let model = model.unwrap_or("unknown");
-                    if let Some(requests) = self.reported.unpriced.get_mut(model) {
+                    if let Some(requests) = counted(&mut self.reported.unpriced, model_of(model), MODELS_MAX) {
                         *requests = requests.saturating_sub(1);
                     }
                 }
@@ -365,14 +360,14 @@ impl Session {
 
     /// A later line of the transcript has more of an answer that was told already.
     fn request_corrected(&mut self, known: &Fact, again: &Fact) -> bool {
-        let (was, is) = (transcript::tokens_of(&known.data), transcript::tokens_of(&again.data));
+        let (was, is) = (Tokens::of(&known.data), Tokens::of(&again.data));
         if is.output <= was.output || !known.sources.contains(&Source::Transcript) {
             return false;
         }
         let (model, agent) = (known.text("model"), agent_of(known.agent_type.as_deref(), |key| known.text(key)));
         let more = Tokens { output: is.output - was.output, ..Tokens::default() };
         self.reported.transcript.add(model, agent, more, None);
-        if known.data.get(Source::Otlp.name()).is_none() {
+        if known.data.get(Source::Otlp.name()).and_then(cost_of).is_none() {
             let cost = |fact: &Fact| fact.data.get("cost_estimated_usd").and_then(positive).map_or(0, micros);
             let more = cost(again).saturating_sub(cost(known));
             if more > 0 {
@@ -407,30 +402,26 @@ impl Session {
 
     fn cost_said(&mut self, fact: &Fact) {
         let Some(total) = fact.data.get("total_cost_usd").and_then(positive).map(micros) else { return };
-        let models = fact.data.get("models").and_then(Value::as_object);
-        let models = models.into_iter().flatten().take(MODELS_MAX).filter_map(|(model, told)| {
-            let cost = told.get("cost_usd").and_then(positive).map(micros)?;
-            Some((model.clone(), cost))
-        });
-        self.reported.said = Some(Said {
-            at: fact.time,
-            cost_micros: total,
-            models: models.collect(),
-            since_micros: 0,
-            is_estimated: false,
-            estimated_micros: 0,
-        });
+        let mut models = BTreeMap::<String, u64>::new();
+        for (model, told) in fact.data.get("models").and_then(Value::as_object).into_iter().flatten() {
+            if let Some(cost) = told.get("cost_usd").and_then(positive).map(micros) {
+                let of_model = entry(&mut models, model_of(Some(model)), MODELS_MAX);
+                *of_model = of_model.saturating_add(cost);
+            }
+        }
+        // Whatever it was that had no price, the client has counted it.
+        self.reported.unpriced.clear();
+        self.reported.said =
+            Some(Said { at: fact.time, cost_micros: total, models, since_micros: 0, estimated_micros: 0 });
     }
 }
 
 /// Tokens and cost of one request as OTLP tells them.
 fn reported_of(data: &Value) -> Spent {
-    let whole = |key: &str| data.get(key).and_then(whole).unwrap_or(0);
-    let tokens = Tokens {
-        input: whole("input_tokens"),
-        output: whole("output_tokens"),
-        cache_read: whole("cache_read_tokens"),
-        cache_creation: whole("cache_creation_tokens"),
-    };
-    Spent { tokens, cost_micros: data.get("cost_usd").and_then(positive).map(micros) }
+    Spent { tokens: Tokens::of(data), cost_micros: cost_of(data) }
+}
+
+/// What one request cost as OTLP tells it.
+fn cost_of(data: &Value) -> Option<u64> {
+    data.get("cost_usd").and_then(positive).map(micros)
 }

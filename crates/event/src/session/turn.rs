@@ -77,8 +77,8 @@ impl Session {
     pub(super) fn prompted(&mut self, fact: &Fact, implied: &mut Vec<Fact>) {
         self.last_prompt = Some(fact.summary.clone());
         // After Escape no hook tells that a call is over; the next prompt does. Observed of 2.1.329: a prompt that is
-        // queued while a tool runs comes at once, with the prompt id of the running turn. (2.1.197 tells none.) A prompt
-        // with an id of its own begins a new turn, and whatever the main thread had open belongs to an old one.
+        // queued while a tool runs comes at once, with the prompt id of the running turn. (2.1.197 tells none.) A
+        // prompt with an id of its own begins a new turn, and whatever the main thread had open belongs to an old one.
         let waiting = self.claude_status == "waiting";
         let is_over = |call: &OpenCall| match (&call.prompt_id, &fact.prompt_id) {
             (Some(of_call), Some(new)) => of_call != new,

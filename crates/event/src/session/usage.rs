@@ -23,6 +23,9 @@ pub const MAIN: &str = "main";
 /// What requests of a side thread that nobody named count for.
 pub const SIDE: &str = "subagent";
 
+/// What requests count for that name no model, or one of too long a name.
+const UNKNOWN: &str = "unknown";
+
 /// Series of cumulative counters whose last value is remembered: models by kinds of tokens by agents.
 const SERIES_MAX: usize = 512;
 
@@ -40,6 +43,17 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// What an `api_request.finished` tells, whichever door told it.
+    pub fn of(data: &Value) -> Tokens {
+        let count = |key: &str| data.get(key).and_then(whole).unwrap_or(0);
+        Tokens {
+            input: count("input_tokens"),
+            output: count("output_tokens"),
+            cache_read: count("cache_read_tokens"),
+            cache_creation: count("cache_creation_tokens"),
+        }
+    }
+
     /// All of them.
     pub fn total(&self) -> u64 {
         [self.input, self.output, self.cache_read, self.cache_creation].into_iter().fold(0, u64::saturating_add)
@@ -91,11 +105,37 @@ pub(super) fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     }
 }
 
-/// The entry of a name; what is too long or too many counts under another one.
-fn entry<'a, T: Default>(map: &'a mut BTreeMap<String, T>, name: &str, most: usize, unknown: &str) -> &'a mut T {
-    let name = if name.len() <= NAME_BYTES_MAX { name } else { unknown };
-    let full = map.len() >= most && !map.contains_key(name);
-    map.entry(if full { "other" } else { name }.to_owned()).or_default()
+/// A model without the size of its window, which makes no other model of it: metrics say `claude-opus-4-8[1m]` where
+/// transcripts and log records say `claude-opus-4-8`.
+pub(crate) fn plain_model(name: &str) -> &str {
+    name.split_once('[').map_or(name, |(plain, _)| plain)
+}
+
+/// Under what a model counts.
+pub(super) fn model_of(name: Option<&str>) -> &str {
+    name.map(plain_model).filter(|name| !name.is_empty() && name.len() <= NAME_BYTES_MAX).unwrap_or(UNKNOWN)
+}
+
+/// Under what a kind of agent counts.
+fn named_agent(name: &str) -> &str {
+    if name.len() <= NAME_BYTES_MAX { name } else { SIDE }
+}
+
+/// The key of a name; what is too many counts under another one.
+fn key_of<'a, T>(map: &BTreeMap<String, T>, name: &'a str, most: usize) -> &'a str {
+    if map.len() >= most && !map.contains_key(name) { "other" } else { name }
+}
+
+/// The entry of a name.
+pub(super) fn entry<'a, T: Default>(map: &'a mut BTreeMap<String, T>, name: &str, most: usize) -> &'a mut T {
+    let key = key_of(map, name, most).to_owned();
+    map.entry(key).or_default()
+}
+
+/// What was counted for a name already.
+pub(super) fn counted<'a, T>(map: &'a mut BTreeMap<String, T>, name: &str, most: usize) -> Option<&'a mut T> {
+    let key = key_of(map, name, most);
+    map.get_mut(key)
 }
 
 /// The kind of agent that a request was for, by its attributes: telemetry knows no agent ids.
@@ -128,42 +168,39 @@ pub struct Usage {
 
 impl Usage {
     pub(super) fn add(&mut self, model: Option<&str>, agent: &str, tokens: Tokens, cost_micros: Option<u64>) {
-        let model = model.unwrap_or("unknown");
-        entry(&mut self.models, model, MODELS_MAX, "unknown").add(tokens, cost_micros);
-        let models = entry(&mut self.agents, agent, AGENTS_MAX, SIDE);
-        entry(models, model, MODELS_MAX, "unknown").add(tokens, cost_micros);
+        let model = model_of(model);
+        entry(&mut self.models, model, MODELS_MAX).add(tokens, cost_micros);
+        let models = entry(&mut self.agents, named_agent(agent), AGENTS_MAX);
+        entry(models, model, MODELS_MAX).add(tokens, cost_micros);
         self.tokens.add(tokens);
         self.cost_micros = sum(self.cost_micros, cost_micros);
     }
 
     /// Takes back what was counted of a model's cost.
     pub(super) fn take_cost(&mut self, model: Option<&str>, agent: &str, micros: u64) {
-        let taken = Spent { tokens: Tokens::default(), cost_micros: Some(micros) };
-        if let Some(spent) = model.and_then(|model| self.models.get_mut(model)) {
-            spent.take(taken);
-        }
-        if let Some(spent) = model.zip(self.agents.get_mut(agent)).and_then(|(model, models)| models.get_mut(model)) {
-            spent.take(taken);
-        }
+        let (model, taken) = (model_of(model), Spent { tokens: Tokens::default(), cost_micros: Some(micros) });
+        let models = counted(&mut self.agents, named_agent(agent), AGENTS_MAX);
+        let of_agent = models.and_then(|models| counted(models, model, MODELS_MAX));
+        let of_all = counted(&mut self.models, model, MODELS_MAX);
+        of_agent.into_iter().chain(of_all).for_each(|spent| spent.take(taken));
         self.cost_micros = self.cost_micros.map(|cost| cost.saturating_sub(micros)).filter(|cost| *cost > 0);
     }
 
     /// Counts for `to` what was counted for `from`, which is known better now.
     pub(super) fn rename(&mut self, model: Option<&str>, (from, to): (&str, &str), spent: Spent) {
-        let model = model.unwrap_or("unknown");
-        let counted = self.agents.get_mut(from).and_then(|models| models.get_mut(model));
-        let Some(counted) = counted.filter(|_| from != to) else { return };
+        let (model, from, to) = (model_of(model), named_agent(from), named_agent(to));
+        let from = key_of(&self.agents, from, AGENTS_MAX).to_owned();
+        let Some(models) = self.agents.get_mut(&from).filter(|_| from != to) else { return };
+        let key = key_of(models, model, MODELS_MAX).to_owned();
+        let Some(counted) = models.get_mut(&key) else { return };
         counted.take(spent);
-        if *counted == Spent::default()
-            && let Some(models) = self.agents.get_mut(from)
-        {
-            models.remove(model);
+        if *counted == Spent::default() {
+            models.remove(&key);
             if models.is_empty() {
-                self.agents.remove(from);
+                self.agents.remove(&from);
             }
         }
-        let models = entry(&mut self.agents, to, AGENTS_MAX, SIDE);
-        entry(models, model, MODELS_MAX, "unknown").add(spent.tokens, spent.cost_micros);
+        entry(entry(&mut self.agents, to, AGENTS_MAX), model, MODELS_MAX).add(spent.tokens, spent.cost_micros);
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::hook_input::ID_BYTES_MAX;
+use crate::lenient::lenient;
 use crate::session::usage::Tokens;
 
-/// How the words begin that stand in for a prompt after Escape.
+/// How the words begin that stand in for a prompt after Escape. No JSON writes a letter of them otherwise.
 const INTERRUPTED: &str = "[Request interrupted by user";
 
 /// A line that can be an interrupt is short: it holds those words and no more.
@@ -43,8 +44,8 @@ pub(super) struct Line {
     pub(super) total_cost_usd: Option<f64>,
     #[serde(deserialize_with = "models")]
     pub(super) model_usage: BTreeMap<String, ModelUsage>,
-    /// Not lenient: what is in a message can be megabytes, and is passed over without a copy. A line whose message is no
-    /// object tells nothing that is wanted here.
+    /// Not lenient: what is in a message can be megabytes, and is passed over without a copy. A line whose message is
+    /// no object tells nothing that is wanted here.
     pub(super) message: Option<Message>,
     #[serde(skip)]
     pub(super) is_interrupt: bool,
@@ -117,6 +118,10 @@ impl Usage {
 /// Whether the words of a short line are those that the client puts in after Escape. A person may type them, too; but
 /// what a person types has a source.
 fn is_interrupt(bytes: &[u8]) -> bool {
+    // Nearly every short line is another: reading it again would cost as much as reading it.
+    if !bytes.windows(INTERRUPTED.len()).any(|words| words == INTERRUPTED.as_bytes()) {
+        return false;
+    }
     let Ok(line) = serde_json::from_slice::<Value>(bytes) else { return false };
     if line.get("promptSource").is_some() || line.get("isMeta") == Some(&Value::Bool(true)) {
         return false;
@@ -126,20 +131,6 @@ fn is_interrupt(bytes: &[u8]) -> bool {
         Some(Value::Array(blocks)) => blocks.iter().any(|block| is(block.get("text"))),
         text => is(text),
     }
-}
-
-/// What has another form than expected is absent.
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either<T> {
-        Expected(T),
-        Other(serde::de::IgnoredAny),
-    }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::Expected(value) => Some(value),
-        Either::Other(_) => None,
-    })
 }
 
 /// A string that can be a name or an id.
