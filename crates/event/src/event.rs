@@ -1,4 +1,5 @@
-//! The two nouns everything else speaks of: a fact (something happened) and an event (a fact with its place in history).
+//! The two nouns everything else speaks of: a fact (something happened) and an event (a fact with its place in
+//! history).
 
 use std::fmt;
 
@@ -38,7 +39,6 @@ impl Time {
         Some(Time(at.as_millisecond())).filter(|time| *time >= YEAR_0)
     }
 
-    /// Milliseconds from `earlier` to this moment, 0 when `earlier` lies after it.
     /// This time, as its sender says it, unless that cannot be: then now.
     pub fn believed(self, now: Time) -> Time {
         let possible = EARLIEST_MS..=now.ms().saturating_add(AHEAD_MS_MAX);
@@ -274,7 +274,8 @@ pub struct Event {
     pub fact: Fact,
 }
 
-/// How far a sender's clock may be ahead of ours, in milliseconds: a time far ahead would keep a session alive for ever.
+/// How far a sender's clock may be ahead of ours, in milliseconds: a time far ahead would keep a session alive for
+/// ever.
 const AHEAD_MS_MAX: i64 = 3_600_000;
 
 /// 2020: nobody's agent wrote hooks before, and a clock that was never set says 1970.

@@ -1,8 +1,9 @@
 //! Which events somebody wants: the query language of live views and history.
 //!
-//! `words` and `"phrases"` match at the start of a token, and so does a `path:`; `-` negates, `field:value` takes comma lists, in which a
-//! value may end with `*`. `contract/filter.json` says by examples what is wanted; the page is held to it too. Fields:
-//! `ns kind type tool agent session project path level is took last from to raw in`; `/regex/` matches the text.
+//! `words` and `"phrases"` match at the start of a token, and so does a `path:`; `-` negates, `field:value` takes comma
+//! lists, in which a value may end with `*`. `contract/filter.json` says by examples what is wanted; the page is held
+//! to it too. Fields: `ns kind type tool agent session project path level is took last from to raw in`; `/regex/`
+//! matches the text.
 
 mod glance;
 mod tokens;
@@ -121,7 +122,8 @@ impl Filter {
         self.terms.is_empty()
     }
 
-    /// Whether it asks for what is withheld of payloads, too: file bodies. Whoever may not read them must not search them.
+    /// Whether it asks for what is withheld of payloads, too: file bodies. Whoever may not read them must not search
+    /// them.
     pub fn asks_for_content(&self) -> bool {
         self.in_content
     }
@@ -133,7 +135,11 @@ impl Filter {
         else {
             return self.wants_json(json);
         };
-        subject.data = whole;
+        // What the session knew of it stands in `data` alone.
+        match (&mut subject.data, whole) {
+            (Value::Object(data), Value::Object(whole)) => data.extend(whole),
+            (data, whole) => *data = whole,
+        }
         self.wants(&subject)
     }
 

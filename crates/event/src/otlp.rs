@@ -1,8 +1,9 @@
-//! OpenTelemetry's records, as exporters send them to `/v1/logs`, `/v1/metrics` and `/v1/traces`, and the facts they tell.
+//! OpenTelemetry's records, as exporters send them to `/v1/logs`, `/v1/metrics` and `/v1/traces`, and the facts they
+//! tell.
 //!
 //! Source of the names: Claude Code's monitoring guide, and recordings of a real client (`fixtures/claude/otlp-*`). The
-//! bytes are decoded by whoever received them: [`json`] reads OTLP/JSON, the server reads Protocol Buffers into the same
-//! types, so that both become the same facts.
+//! bytes are decoded by whoever received them: [`json`] reads OTLP/JSON, the server reads Protocol Buffers into the
+//! same types, so that both become the same facts.
 
 pub mod json;
 mod logs;

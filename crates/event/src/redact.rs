@@ -3,8 +3,8 @@
 //! A value is replaced by `[redacted:<what>]`, so that a reader sees that something stood there. Source code that only
 //! speaks of passwords stays readable. False negatives remain possible; the store is encrypted besides.
 //!
-//! In linear time, whatever the text: one pass looks for how a match may begin, and the rules are tried there alone, on a
-//! window of fixed size, which grows only for a secret that is known to be one.
+//! In linear time, whatever the text: one pass looks for how a match may begin, and the rules are tried there alone, on
+//! a window of fixed size, which grows only for a secret that is known to be one.
 
 mod fields;
 mod likeness;

@@ -1,9 +1,9 @@
 //! What a full-text index keeps of an event, and which of it an event must have to be wanted by a query.
 //!
-//! A token is where a word may begin, up to the end of its letters and digits: `handleRequest` gives `handlerequest` and
-//! `request`. Facets (session, agent, tool, kind, namespace …) are tokens that begin with a character no word has. Both
-//! sides cut long tokens at the same place, so what an index finds is what may match, never less; [`Filter::wants`]
-//! decides.
+//! A token is where a word may begin, up to the end of its letters and digits: `handleRequest` gives `handlerequest`
+//! and `request`. Facets (session, agent, tool, kind, namespace …) are tokens that begin with a character no word has.
+//! Both sides cut long tokens at the same place, so what an index finds is what may match, never less;
+//! [`Filter::wants`] decides.
 
 use super::{Field, Filter, Subject, Term, fold};
 
@@ -13,8 +13,8 @@ pub const TOKENS_VERSION: u32 = 2;
 /// Characters of a token that are kept: more tell few identifiers apart, and ids fill the index.
 const TOKEN_CHARS_MAX: usize = 16;
 
-/// Characters that are kept of a token with a digit among them: such are ids, which fill the index, and so many tell apart more
-/// of them than anybody has.
+/// Characters that are kept of a token with a digit among them: such are ids, which fill the index, and so many tell
+/// apart more of them than anybody has.
 const ID_CHARS_MAX: usize = 8;
 
 /// Characters of a facet that are kept: a session's id has 36.
@@ -43,8 +43,8 @@ pub fn tokens_of(json: &[u8], tell: &mut dyn FnMut(&str)) {
 }
 
 impl Filter {
-    /// What an event must have to be wanted: one needle of each list. Empty when nothing can be said, which does not mean
-    /// that everything is wanted.
+    /// What an event must have to be wanted: one needle of each list. Empty when nothing can be said, which does not
+    /// mean that everything is wanted.
     pub fn needles(&self) -> Vec<Vec<Needle>> {
         // What is withheld is in no index.
         let is_indexed = |term: &Term| {

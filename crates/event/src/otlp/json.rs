@@ -1,4 +1,5 @@
-//! OTLP/JSON, read leniently: numbers may be strings or not, unknown fields are passed over, one bad record costs itself.
+//! OTLP/JSON, read leniently: numbers may be strings or not, unknown fields are passed over, one bad record costs
+//! itself.
 
 use std::sync::Arc;
 

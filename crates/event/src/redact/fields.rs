@@ -1,4 +1,5 @@
-//! Secrets by the name of their field, where name and value stand apart: `{"env": {"DB_PASSWORD": …}}`, pairs, arguments.
+//! Secrets by the name of their field, where name and value stand apart: `{"env": {"DB_PASSWORD": …}}`, pairs,
+//! arguments.
 
 use serde_json::Value;
 

@@ -58,8 +58,8 @@ pub(super) fn whole(expression: &str) -> String {
     PARTS.iter().fold(expression.to_owned(), |whole, (name, part)| whole.replace(name, part))
 }
 
-/// What a text must have in any case for a rule to fit, in lower case. Literals alone, and few for each list: three lists
-/// are faster to look for than one, and twice as fast as where a match may begin. Most texts end here.
+/// What a text must have in any case for a rule to fit, in lower case. Literals alone, and few for each list: three
+/// lists are faster to look for than one, and twice as fast as where a match may begin. Most texts end here.
 pub(super) const SUSPECTS: [&str; 3] = [
     r"hvr\.|hvs\.|identified|jdbc:|k_live_|k_test_|lin_api_|login|mariadb|mysql|npm_|ntn_|pass|pmak-|pplx-|private-lines|pul-|pypi-|redis-cli|response=|rubygems_|salt|sbp_|secret|sig=|signature=|token|webhooks/|whsec_|xai-|xapp-|ya29\.",
     r"sk-|xox|eyj|hf_|r8_|:aa|://|key|shp|dp\.|pwd|psk|sg\.| -u| -b|0q~|1q~|2q~|3q~|4q~|5q~|6q~|7q~|8q~|9q~",
