@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import transcribed from '../../../contract/session/transcribed.json';
 import { decodeEvent, decodeEventPage, decodeGap, decodeHello, decodeSession, line } from './decode';
+import { decodeStore } from './machine';
 
 const event = {
   seq: 7, time: '2026-11-20T14:31:07.950Z', recorded_at: '2026-11-20T14:31:07.953Z', kind: 'tool_call.finished', namespace: '/hook', event: 'post_tool',
@@ -54,6 +55,10 @@ describe('other messages', () => {
   it('shows direction marks instead of obeying them', () => {
     expect(line('abc\u202exyz')).toBe('abc\ufffdxyz');
     expect(line('plain')).toBe('plain');
+  });
+
+  it('tells apart the files of one day of the store', () => {
+    expect(decodeStore({ days: [{ name: 'events-2026-11-27.db' }, { name: '2026-11-27-2' }, { name: 'other' }] })?.days.map(({ day }) => day)).toEqual(['2026-11-27', '2026-11-27-2', 'other']);
   });
 
   it('takes context, branch and an estimate from a session as the contract has it, and never a price that nobody knows', () => {

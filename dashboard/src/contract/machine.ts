@@ -118,9 +118,9 @@ export function decodeStore(value: unknown): StoreState | undefined {
   };
 }
 
-/** `events-2026-11-27.db` is the 27th of November. */
+/** `events-2026-11-27.db` is the 27th of November, and `events-2026-11-27-2.db` more of that day. */
 function dayOf(value: unknown): string {
-  return /\d{4}-\d\d-\d\d/.exec(name(value))?.[0] ?? name(value);
+  return /\d{4}-\d\d-\d\d(?:-\d+)?/.exec(name(value))?.[0] ?? name(value);
 }
 
 export function decodeLog(value: unknown): LogLine[] | undefined {

@@ -15,11 +15,13 @@ const NAME_CHARS_MAX = 60;
 /** Nothing that is kept is trusted: another version may have written it. */
 export function viewsFrom(kept: unknown): SavedView[] {
   if (!Array.isArray(kept)) return [];
-  return kept.slice(0, VIEWS_MAX).flatMap((entry: Json) => {
+  const views = kept.slice(0, VIEWS_MAX).flatMap((entry: Json) => {
     if (!isJsonObject(entry) || typeof entry['name'] !== 'string' || entry['name'] === '' || typeof entry['filter'] !== 'string') return [];
     const columns = entry['columns'];
     return [{ name: entry['name'].slice(0, NAME_CHARS_MAX), filter: entry['filter'], columns: typeof columns === 'string' ? columns : '' }];
   });
+  // Each is known by its name: of two the later one is meant.
+  return [...new Map(views.map((view) => [view.name, view])).values()];
 }
 
 class SavedViews {
