@@ -21,11 +21,13 @@ class Runs {
   list = $state.raw<readonly Run[] | undefined>(undefined);
   #watchers = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #asking = false;
 
   /** Keeps the list fresh until the returned function is called. */
   watch(): () => void {
     this.#watchers += 1;
-    if (this.#watchers === 1) void this.#round();
+    // A question that is still under way goes on for the next who watches.
+    if (this.#watchers === 1 && !this.#asking) void this.#round();
     return () => {
       this.#watchers -= 1;
       if (this.#watchers === 0) clearTimeout(this.#timer);
@@ -33,12 +35,14 @@ class Runs {
   }
 
   async #round(): Promise<void> {
+    this.#asking = true;
     try {
-      this.list = await app.client.ask({ what: 'runs' });
+      if (!document.hidden) this.list = await app.client.ask({ what: 'runs' });
     } catch {
       // A server without runs has nobody to tell; one that is away says so elsewhere.
       this.list = this.list ?? undefined;
     }
+    this.#asking = false;
     if (this.#watchers > 0) this.#timer = setTimeout(() => void this.#round(), EVERY_MS);
   }
 }
