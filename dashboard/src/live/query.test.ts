@@ -126,6 +126,21 @@ describe('a query', () => {
     expect([all.length, all.at(0), all.at(15)]).toEqual([16, 3, 18]);
   });
 
+  it('lets rows go that were loaded after newer ones, or told by a clock that is ahead', () => {
+    const store = new EventStore(64, 4096);
+    const now = START + 21_000;
+    fill(store, [wire(20, { time: new Date(START + 60_000).toISOString() }), wire(21)]);
+    const query = ask(store, 'last:10s', now);
+    expect(query.expire(now)).toBe(false);
+    fill(store, [wire(12), wire(13)]);
+    for (const seq of [12, 13]) query.inserted(seq, now);
+    expect(Array.from({ length: query.length }, (_, index) => query.at(index))).toEqual([12, 13, 20, 21]);
+    expect(query.expire(now + 2000)).toBe(true);
+    expect(Array.from({ length: query.length }, (_, index) => query.at(index))).toEqual([13, 20, 21]);
+    expect(query.expire(now + 30_000)).toBe(true);
+    expect([query.length, query.at(0), query.all]).toEqual([1, 20, 1]);
+  });
+
   it('counts by namespace whatever namespace is chosen, and draws the whole range', () => {
     const store = new EventStore(64, 4096);
     fill(store, Array.from({ length: 20 }, (_, index) => wire(index + 1, { namespace: index % 2 ? '/todo' : '/log', kind: index === 4 ? 'system.error' : 'log.message' })));

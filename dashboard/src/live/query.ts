@@ -49,7 +49,6 @@ export class Query {
   readonly #groups = new Map<number, Group>();
   #nextChunk: number;
   #lowest: number;
-  #expired = 0;
 
   constructor(private readonly store: EventStore, readonly filter: Filter) {
     const { capacity } = store.ring;
@@ -206,20 +205,20 @@ export class Query {
     if (!this.filter.moves) return false;
     const { ring } = this.store;
     const from = this.filter.from(now);
-    const before = this.#left;
-    this.#expired = Math.max(this.#expired, ring.floor);
-    while (this.#expired <= ring.high) {
-      const slot = ring.slot(this.#expired);
-      if (ring.has(this.#expired)) {
-        if ((ring.times[slot] ?? 0) >= from) break;
-        if (((this.#bits[slot] ?? 0) & BIT_RESULT) !== 0) this.#leave(this.#expired, slot);
-        const keptBit = (this.#bits[slot] ?? 0) & BIT_HISTOGRAM;
-        this.#forget(slot);
-        this.#bits[slot] = keptBit;
+    let changed = false;
+    // All of them: neither history that was loaded later nor what another clock told comes in the order of time.
+    for (let seq = ring.floor; seq <= ring.high; seq += 1) {
+      const slot = ring.slot(seq);
+      const bits = this.#bits[slot] ?? 0;
+      if ((bits & ~BIT_HISTOGRAM) === 0 || (ring.times[slot] ?? 0) >= from || !ring.has(seq)) continue;
+      if ((bits & BIT_RESULT) !== 0) {
+        this.#leave(seq, slot);
+        changed = true;
       }
-      this.#expired += 1;
+      this.#forget(slot);
+      this.#bits[slot] = bits & BIT_HISTOGRAM;
     }
-    return this.#left !== before;
+    return changed;
   }
 
   histogram(from: number, to: number, bins: number): Histogram {
