@@ -40,3 +40,14 @@ it('tells questions with their options, plans, and anything else field by field'
   expect(needOf(asked('mcp__db__run', { sql: 'drop table x', limit: 3 }), undefined)).toMatchObject({ wants: 'wants to use mcp__db__run', wanted: { parts: [{ title: 'sql', text: 'drop table x' }, { title: 'limit', text: '3' }] } });
   expect(needOf(asked('', undefined, { message: 'Claude needs your permission' }), undefined)).toMatchObject({ wants: 'waits for you', wanted: { parts: [{ title: 'Message', text: 'Claude needs your permission' }] } });
 });
+
+it('leaves nothing out that was given beside it', () => {
+  const beside = (event: MonitorEvent): string[] => needOf(event, undefined).beside.map(({ title, text }) => `${title}=${text}`);
+  expect(beside(asked('Bash', { command: 'ls', description: 'Look', run_in_background: true, dangerouslyDisableSandbox: true, timeout: 0 }))).toEqual(['run_in_background=true', 'dangerouslyDisableSandbox=true', 'timeout=0']);
+  expect(beside(asked('Edit', { file_path: '/w/a', old_string: 'a', new_string: 'b', mode: 'insert' }))).toEqual(['mode=insert']);
+  expect(beside(asked('MultiEdit', { file_path: '/w/a', edits: [{ old_string: 'a', new_string: 'b' }, { delete: 'all' }] }))).toEqual(['edit={\n  "delete": "all"\n}']);
+  expect(beside(asked('ExitPlanMode', { plan: '1. go', allowedPrompts: [{ tool: 'Bash', prompt: 'run tests' }] }))[0]).toContain('run tests');
+  expect(needOf(asked('AskUserQuestion', { questions: [{ question: 'Which?', options: [{ label: 'A', description: '', preview: '<b>A</b>' }] }], answers: {} }), undefined)).toMatchObject({ wanted: { questions: [{ options: [{ preview: '<b>A</b>' }] }] }, beside: [{ title: 'answers', text: '{}' }] });
+  expect(needOf(asked('mcp__db__run', { sql: '', dry: null }), undefined)).toMatchObject({ wanted: { parts: [{ title: 'sql', text: '' }, { title: 'dry', text: 'null' }] } });
+  expect(needOf(asked('Read', { file_path: '/etc/x' }, { permission_suggestions: [{ type: 'addDirectories', directories: ['/etc', '/srv'], destination: 'session' }, { type: 'odd' }] }), undefined).rules).toEqual(['work also in /etc, /srv, for this session', '{\n  "type": "odd"\n}']);
+});

@@ -2,13 +2,13 @@
 import { isJsonObject } from '../../contract/decode';
 import type { Json, JsonObject, MonitorEvent } from '../../contract/types';
 import { hunkOf } from '../work/diff';
-import { pretty, valueText } from './payload';
+import { pretty } from './payload';
 
 export interface Question {
   header: string;
   question: string;
   several: boolean;
-  options: { label: string; description: string }[];
+  options: { label: string; description: string; preview: string }[];
 }
 
 export interface FileChange {
@@ -34,6 +34,8 @@ export interface Need {
   /** "wants to run a command". */
   wants: string;
   wanted: Wanted;
+  /** What else was given: a person who judges the rest must see it too. */
+  beside: { title: string; text: string }[];
   /** What the agent says about it; never shown in place of it. */
   says: string;
   /** Rules that the client would offer, each with where it would be kept. */
@@ -42,6 +44,14 @@ export interface Need {
 }
 
 const DESTINATIONS: Record<string, string> = { session: 'for this session', localSettings: 'in local settings', projectSettings: "in the project's settings", userSettings: 'in your settings' };
+const SUGGESTIONS: Record<string, string> = { addDirectories: 'work also in', removeDirectories: 'work no longer in' };
+/** What the panel shows by itself, of each kind of question. */
+const SHOWN: Record<Wanted['kind'], ReadonlySet<string>> = {
+  command: new Set(['command', 'description']), change: new Set(['file_path', 'notebook_path', 'old_string', 'new_string', 'new_source', 'content', 'edits', 'replace_all', 'description']), questions: new Set(['questions', 'message', 'prompt']),
+  plan: new Set(['plan', 'description']), other: new Set(),
+};
+/** Of an elicitation: which form or page the answer goes to. */
+const ASKED_WITH = ['mcp_server_name', 'server_name', 'url', 'mode', 'requested_schema', 'requestedSchema', 'schema', 'title'];
 const MODES: Record<string, string> = { default: 'default; it asks', acceptEdits: 'accepts edits, asks for the rest', plan: 'plans, changes nothing', bypassPermissions: 'asks for nothing by itself', dontAsk: 'denies what no rule allows' };
 
 /** `input`: the call's input with its bodies, where they were left out of the event. */
@@ -53,6 +63,7 @@ export function needOf(event: MonitorEvent, input: Json | undefined): Need {
   const wanted = wantedOf(tool, event, fields, given);
   return {
     wanted,
+    beside: besideOf(wanted, fields, data),
     title: titleOf(tool, wanted, event.summary),
     wants: wantsOf(tool, wanted),
     says: wanted.kind === 'questions' ? '' : text(fields['description']),
@@ -73,7 +84,7 @@ function wantedOf(tool: string, { kind, summary }: MonitorEvent, fields: JsonObj
   if (change) return { kind: 'change', change };
   if (tool === 'ExitPlanMode' && typeof fields['plan'] === 'string') return { kind: 'plan', plan: fields['plan'] };
   const entries = isJsonObject(given) ? Object.entries(given) : [];
-  return { kind: 'other', parts: entries.length > 0 ? entries.map(([title, value]) => ({ title, text: valueText(value) })) : [{ title: 'Input', text: pretty(given) }] };
+  return { kind: 'other', parts: entries.length > 0 ? entries.map(([title, value]) => ({ title, text: whole(value) })) : [{ title: 'Input', text: whole(given) }] };
 }
 
 function changeOf(path: string, fields: JsonObject): FileChange | undefined {
@@ -89,13 +100,27 @@ function changeOf(path: string, fields: JsonObject): FileChange | undefined {
   return { path, hunks, added: lines.filter((line) => line.startsWith('+')).length, removed: lines.filter((line) => line.startsWith('-')).length, everywhere: edits.some((edit) => edit['replace_all'] === true) };
 }
 
+/** Fields that the rest of the panel says nothing of. What is false or empty as well: it may be what matters. */
+function besideOf(wanted: Wanted, fields: JsonObject, data: JsonObject): Need['beside'] {
+  if (wanted.kind === 'other') return [];
+  const shown = SHOWN[wanted.kind];
+  const input = fields === data ? ASKED_WITH.flatMap((key) => (data[key] === undefined ? [] : [[key, data[key]] as const])) : Object.entries(fields).filter(([key]) => !shown.has(key));
+  // An edit that is none is shown as it came.
+  const odd = wanted.kind === 'change' && Array.isArray(fields['edits']) ? fields['edits'].filter((edit) => !isJsonObject(edit) || typeof edit['new_string'] !== 'string') : [];
+  return [...input.map(([title, value]) => ({ title, text: whole(value ?? null) })), ...odd.map((edit) => ({ title: 'edit', text: whole(edit) }))];
+}
+
+function whole(value: Json): string {
+  return typeof value === 'string' ? value : pretty(value);
+}
+
 function questionsOf(value: Json | undefined): Question[] {
   if (!Array.isArray(value)) return [];
   return value.filter(isJsonObject).map((entry) => ({
     header: text(entry['header']),
     question: text(entry['question']),
     several: entry['multiSelect'] === true,
-    options: (Array.isArray(entry['options']) ? entry['options'] : []).flatMap((option) => (isJsonObject(option) ? [{ label: text(option['label']), description: text(option['description']) }] : typeof option === 'string' ? [{ label: option, description: '' }] : [])),
+    options: (Array.isArray(entry['options']) ? entry['options'] : []).flatMap((option) => (isJsonObject(option) ? [{ label: text(option['label']), description: text(option['description']), preview: text(option['preview']) }] : typeof option === 'string' ? [{ label: option, description: '', preview: '' }] : [])),
   }));
 }
 
@@ -105,6 +130,8 @@ function rulesOf(value: Json | undefined): string[] {
     const place = DESTINATIONS[text(suggestion['destination'])] ?? text(suggestion['destination']);
     if (typeof suggestion['mode'] === 'string') return [`mode ${suggestion['mode']}, ${place}`];
     const rules = Array.isArray(suggestion['rules']) ? suggestion['rules'].filter(isJsonObject) : [];
+    const folders = Array.isArray(suggestion['directories']) ? suggestion['directories'].map(whole) : [];
+    if (rules.length === 0) return [folders.length > 0 ? `${SUGGESTIONS[text(suggestion['type'])] ?? text(suggestion['type'])} ${folders.join(', ')}, ${place}` : whole(suggestion)];
     return rules.map((rule) => `${text(suggestion['behavior'])} ${text(rule['toolName'])}${text(rule['ruleContent']) === '' ? '' : `(${text(rule['ruleContent'])})`}, ${place}`);
   });
 }
