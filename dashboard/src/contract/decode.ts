@@ -2,7 +2,7 @@
 // This is the only file where `as` may stand.
 import { count, counts, isObject, line, list, name, object, optionalNumber, parseJson, seqOf, text, time, type Loose } from './loose';
 import type {
-  Agent, ApiRequest, Change, Cut, EventPage, Gap, Health, Hello, Hunk, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionContext, SessionNeed, SessionState, StateChange, StateSnapshot, Stats, Todo, Usage,
+  Agent, ApiRequest, Cut, EventPage, Gap, Hello, Json, JsonObject, MonitorEvent, OpenCall, Outcome, Session, SessionContext, SessionNeed, SessionState, StateChange, StateSnapshot, Usage,
 } from './types';
 
 export { line, parseJson };
@@ -226,7 +226,7 @@ export function decodeHello(value: unknown): Hello | undefined {
   if (!isObject(value) || text(value['epoch']) === '') return undefined;
   return {
     instance: name(value['instance']), epoch: name(value['epoch']), seqFirst: seqOf(value['seq_first']), seqLast: seqOf(value['seq_last']),
-    serverTime: time(value['server_time']), version: name(value['version']), port: count(value['port']),
+    serverTime: time(value['server_time']), version: name(value['version']), port: count(value['port']), client: text(value['client']),
   };
 }
 
@@ -235,62 +235,6 @@ export function decodeGap(value: unknown): Gap | undefined {
   const from = seqOf(value['from']);
   const to = seqOf(value['to']);
   return from > 0 && to >= from ? { from, to, reason: name(value['reason']) } : undefined;
-}
-
-export function decodeHealth(value: unknown): Health | undefined {
-  if (!isObject(value) || text(value['status']) === '') return undefined;
-  return {
-    status: name(value['status']), health: name(value['health']), version: name(value['version']), port: count(value['port']), pid: count(value['pid']),
-    uptime: count(value['uptime']), connections: count(value['connections']), reasons: list(value['reasons']).map((entry) => line(text(entry))),
-  };
-}
-
-export function decodeStats(value: unknown): Stats | undefined {
-  if (!isObject(value) || !Array.isArray(value['events_per_minute'])) return undefined;
-  return {
-    serverTime: time(value['server_time']), events: count(value['events']), errors: count(value['errors']), uniqueKinds: count(value['unique_kinds']),
-    perMinute: list(value['events_per_minute']).filter(isObject).map((entry) => ({ minute: time(entry['minute']), events: count(entry['events']), errors: count(entry['errors']) })),
-    byNamespace: counts(value['by_namespace']),
-    byKind: counts(value['by_kind']),
-    clients: optionalNumber(value['clients']),
-  };
-}
-
-const TODO_STATES: readonly string[] = ['pending', 'in_progress', 'completed'];
-
-/** The list inside a `todo.updated` event. */
-export function decodeTodos(data: unknown): Todo[] {
-  return list(object(data)['todos']).filter(isObject).map((entry, index) => {
-    const status = text(entry['status']);
-    return {
-      id: name(entry['id']) || String(index + 1),
-      content: line(text(entry['content'])),
-      status: TODO_STATES.includes(status) ? (status as Todo['status']) : 'pending',
-      priority: name(entry['priority']),
-      activeForm: line(text(entry['activeForm'])),
-    };
-  });
-}
-
-/** The parts of a `file.operated` event that the Files view shows; `undefined` without a path. */
-export function decodeFileOperation(data: unknown): { path: string; operation: string; added: number; removed: number } | undefined {
-  const entry = object(data);
-  const change = object(entry['change']);
-  const path = line(text(entry['path'], 4096) || text(entry['file'], 4096) || text(entry['file_path'], 4096) || text(change['path'], 4096));
-  if (path === '') return undefined;
-  return { path, operation: name(entry['operation']), added: count(change['added'] ?? entry['added']), removed: count(change['removed'] ?? entry['removed']) };
-}
-
-/** What a content answer of a call says it did to a file: the tool's own patch, else the text it wrote. */
-export function decodeChange(value: unknown): Omit<Change, 'callSeq'> {
-  const data = object(object(value)['data']);
-  const response = object(data['tool_response']);
-  const input = object(data['tool_input']);
-  const hunks = list(response['structuredPatch']).filter(isObject).map((hunk): Hunk => ({
-    oldStart: count(hunk['oldStart']), newStart: count(hunk['newStart']), lines: list(hunk['lines']).filter((entry) => typeof entry === 'string'),
-  }));
-  const whole = [input['content'], input['new_source'], response['content']].find((entry) => typeof entry === 'string');
-  return { hunks, created: response['type'] === 'create', whole: hunks.length === 0 && typeof whole === 'string' ? whole : undefined };
 }
 
 /** The message of a REST error body, for people. */

@@ -179,6 +179,8 @@ export interface Hello {
   serverTime: number;
   version: string;
   port: number;
+  /** What this connection is called among the clients; empty from a server that does not say. */
+  client: string;
 }
 
 export interface Gap {

@@ -1,22 +1,15 @@
-// Answers the page's questions that are not rows: one event in full, reports, exports.
+// Answers the page's questions that are not rows: one event in full; what only other views ask is answered by a part that comes when it is asked for.
 import { decodeEvent, parseJson } from '../contract/decode';
-import { parseMetrics } from '../contract/metrics';
 import type { MonitorEvent } from '../contract/types';
 import type { Engine } from './engine';
-import { exportList } from './export';
 import type { Answers, Ask, Detail } from './protocol';
 import { rowOfEvent } from './history';
 import { Flag } from './ring';
 import { detailOf, rowOf, type EventRow } from './rows';
-import { reportSession } from './session-report';
-import { reportUsage } from './usage-report';
-import { loadChange, reportFiles, reportMemory } from './files-report';
-import { reportTodos, todosOf, type TodoReport } from './reports';
 
 const RELATED_MAX = 12;
 /** How far back related rows are looked for. */
 const RELATED_SCAN = 60_000;
-const OLDER_LISTS_MAX = 24;
 /** Calls of one tool in one session that may lie between a call's two halves. */
 const OTHER_HALF_SCAN = 400;
 
@@ -28,70 +21,23 @@ export async function answer(engine: Engine, ask: Ask): Promise<Answers[keyof An
       return engine.store.raw.get(ask.seq) ?? (await engine.api.eventText(ask.seq));
     case 'content':
       return engine.api.content(ask.seq);
-    case 'health':
-      return engine.api.health();
-    case 'metrics':
-      return parseMetrics(await engine.api.text('/metrics'));
-    case 'stats':
-      return engine.api.stats(ask.minutes);
-    case 'transcript':
-      return engine.api.transcript(ask.sessionId, ask.before, ask.limit, ask.agent);
-    case 'gitDiff':
-      return engine.api.gitDiff(ask.path);
-    case 'usage':
-      return reportUsage(engine, ask);
-    case 'pin':
-      await engine.api.act(ask.pinned ? 'PUT' : 'DELETE', `/api/v1/sessions/${encodeURIComponent(ask.sessionId)}/pin`);
-      return true;
-    case 'erase':
-      await engine.api.act('DELETE', `/api/v1/sessions/${encodeURIComponent(ask.sessionId)}`);
-      return true;
-    case 'clients':
-      return engine.api.clients();
-    case 'doctor':
-      return engine.api.doctor();
-    case 'monitors':
-      return engine.api.monitors();
-    case 'store':
-      return engine.api.store();
-    case 'log':
-      return engine.api.log(ask.lines);
-    case 'runs':
-      return engine.api.runs();
-    case 'disconnect':
-      await engine.api.act('POST', `/api/v1/clients/${encodeURIComponent(ask.client)}/disconnect`);
-      return true;
-    case 'tell':
-      await engine.api.act('POST', '/api/v1/commands', ask.order);
-      return true;
-    case 'files':
-      return reportFiles(engine.store);
-    case 'latest':
-      return (await engine.api.events({ namespace: ask.namespaces, limit: ask.limit })).events.map(rowOfEvent);
-    case 'memory':
-      return reportMemory(engine.store);
-    case 'change':
-      return loadChange(engine, ask.seq);
-    case 'todos':
-      return loadTodos(engine);
-    case 'session':
-      return reportSession(engine, ask.sessionId, ask);
-    case 'step': {
-      const list = engine.list();
-      const from = ask.seq === 0 ? list.length : list.indexOf(ask.seq);
-      const direction = Math.sign(ask.by) || 1;
-      for (let index = from + ask.by; index >= 0 && index < list.length; index += direction) {
-        const seq = list.seqAt(index);
-        if (seq > 0) return seq;
-      }
-      return 0;
-    }
-    case 'export':
-      return exportList(engine, ask.filter, ask.timeZone);
-    case 'test':
-      await engine.api.emit('system', 'test', { message: 'A test event from the dashboard', sent_by: 'dashboard' });
-      return true;
+    case 'step':
+      return step(engine, ask.seq, ask.by);
+    default:
+      // The first screen asks for none of these.
+      return (await import('./view-answers')).answerView(engine, ask);
   }
+}
+
+function step(engine: Engine, seq: number, by: number): number {
+  const list = engine.list();
+  const from = seq === 0 ? list.length : list.indexOf(seq);
+  const direction = Math.sign(by) || 1;
+  for (let index = from + by; index >= 0 && index < list.length; index += direction) {
+    const found = list.seqAt(index);
+    if (found > 0) return found;
+  }
+  return 0;
 }
 
 async function eventOf(engine: Engine, seq: number): Promise<MonitorEvent> {
@@ -150,20 +96,4 @@ function related(engine: Engine, seq: number): { same: EventRow[]; around: Event
   for (let at = seq - 1; at >= Math.max(ring.floor, seq - RELATED_SCAN) && before.length < 6; at -= 1) if (isRow(at)) take(before, at);
   for (let at = seq + 1; at <= Math.min(ring.high, seq + RELATED_SCAN) && after.length < 6; at += 1) if (isRow(at)) take(after, at);
   return { same: same.length > 1 ? same : [], around: [...before.reverse(), ...after] };
-}
-
-/** The lists in memory, and those of sessions whose last change is older than this tab (asked for once). */
-async function loadTodos(engine: Engine): Promise<TodoReport[]> {
-  const known = reportTodos(engine.store);
-  const inMemory = new Set(known.map((report) => report.sessionId));
-  const wanted = [...engine.sessions.values()].filter((session) => session.todos && session.todos.total > 0 && session.state !== 'ended' && !inMemory.has(session.sessionId));
-  const older: TodoReport[] = [];
-  for (const { sessionId } of wanted.slice(0, OLDER_LISTS_MAX)) {
-    if (!engine.olderTodos.has(sessionId)) {
-      const page = await engine.api.events({ kind: 'todo.updated', session: sessionId, limit: 1 });
-      engine.olderTodos.set(sessionId, page.events.flatMap((event) => todosOf(event) ?? []));
-    }
-    older.push(...(engine.olderTodos.get(sessionId) ?? []));
-  }
-  return [...known, ...older];
 }

@@ -21,8 +21,6 @@ export interface Link {
   origin: string;
   socketId: string;
   transport: string;
-  /** When this connection was asked for, and when it was there. */
-  askedAt: number;
   connectedAt: number;
   lostAt: number;
   retryAt: number;
@@ -53,7 +51,7 @@ export class Connection {
 
   constructor(origin: string, private token: string, private readonly receiver: Receiver) {
     this.#link = {
-      phase: 'off', origin, socketId: '', transport: '', askedAt: 0, connectedAt: 0, lostAt: 0, retryAt: 0, attempts: 0, message: '', roundTripMs: undefined, skewMs: undefined,
+      phase: 'off', origin, socketId: '', transport: '', connectedAt: 0, lostAt: 0, retryAt: 0, attempts: 0, message: '', roundTripMs: undefined, skewMs: undefined,
     };
   }
 
@@ -66,7 +64,6 @@ export class Connection {
     this.#drop();
     if (this.#link.connectedAt === 0) this.#tell({ phase: 'connecting', retryAt: 0 });
     else this.#tell({ retryAt: 0 });
-    this.#link = { ...this.#link, askedAt: Date.now() };
     const { origin, path } = socketAddress(this.#link.origin);
     const socket = io(`${origin}/monitor`, {
       path,

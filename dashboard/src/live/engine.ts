@@ -10,14 +10,13 @@ import { HistorySearch, searchPayloads } from './history';
 import { ListView } from './list';
 import type { Ask, FromWorker, ServerInfo, WindowRequest } from './protocol';
 import { Query } from './query';
-import type { TodoReport } from './reports';
 import { Rates } from './rates';
 import { Requests } from './requests';
 import type { DividerRow } from './rows';
 import { EventStore, isError } from './store';
 import { summarize } from './summary';
 import { Sync, type Hole } from './sync';
-import { ToldSessions } from './told-sessions';
+import type { ForViews } from './view-answers';
 
 /** A slice of a search; short enough that a request for rows waits less than half a frame. */
 const SLICE_MS = 6;
@@ -35,18 +34,17 @@ export class Engine {
   readonly rates = new Rates();
   readonly requests = new Requests();
   history: HistorySearch | undefined;
-  readonly told: ToldSessions;
+  /** What views asked the server for; made by the first that asks. */
+  views: ForViews | undefined;
   /** Whether the server keeps sums over time; found out by asking. */
   sums = true;
   #lastHello: Hello | undefined;
   /** Sessions that were deleted, each with the newest number of that time. */
   readonly #deleted = new Map<string, number>();
-  /** Todo lists that were fetched because their events are older than this tab; empty when the server has none. */
-  readonly olderTodos = new Map<string, TodoReport[]>();
   terms: Term[] = [];
   problems: string[] = [];
   hiddenTo = 0;
-  server: ServerInfo = { version: '', port: 0, instance: '', epoch: '' };
+  server: ServerInfo = { version: '', port: 0, instance: '', epoch: '', client: '' };
   /** Events of the whole data folder: what the server counted, and what came since. */
   totalEvents = 0;
   #totalsAt = 0;
@@ -63,7 +61,6 @@ export class Engine {
   constructor(origin: string, token: string, readonly capacity: number, private readonly post: (message: FromWorker) => void) {
     this.api = new Api(origin);
     this.api.token = token;
-    this.told = new ToldSessions(this.api);
     this.store = new EventStore(capacity);
     this.sync = this.#newSync();
     this.query = this.#newQuery();
@@ -149,12 +146,13 @@ export class Engine {
     this.#lastHello = hello;
     const { link } = this;
     const known = this.server;
-    this.server = { version: hello.version, port: hello.port, instance: hello.instance, epoch: hello.epoch };
+    this.server = { version: hello.version, port: hello.port, instance: hello.instance, epoch: hello.epoch, client: hello.client };
     this.post({ type: 'server', server: this.server });
     this.#connection.setSkew(hello.serverTime > 0 ? hello.serverTime - Date.now() : 0);
     const next = Math.max(hello.seqLast, this.store.ring.high) + 1;
     if (known.epoch !== '' && known.epoch !== hello.epoch) {
       this.#newFolder();
+      this.#deleted.clear();
       this.#note(1, `${clock(Date.now())} another data folder: what was shown before belongs to the old one and is gone from this tab`);
     } else if (known.instance !== '' && known.instance !== hello.instance) {
       this.#note(next, `Server restarted ${clock(Date.now())}`);
@@ -242,8 +240,8 @@ export class Engine {
     this.sync.stop();
     this.sessions.clear();
     this.#notes.length = 0;
-    this.olderTodos.clear();
-    this.told.clear();
+    this.views = undefined;
+    this.rates.clear();
     this.requests.clear();
     this.hiddenTo = 0;
     this.#totalsAt = 0;
@@ -353,7 +351,9 @@ export class Engine {
   }
 
   #tick(): void {
-    if (this.query.expire(Date.now())) this.#changed();
+    const now = Date.now();
+    const left = this.query.expire(now);
+    if ((this.query.filter.moves && this.history?.expire(this.query.filter.from(now))) || left) this.#changed();
     this.store.sealBelow(this.store.ring.high - 4096);
     this.#laterSummary();
   }

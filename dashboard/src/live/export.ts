@@ -23,7 +23,7 @@ export async function exportList(engine: Engine, filter: string, timeZone: strin
   if (incomplete && engine.hiddenTo === 0) return exportStream(engine, filter);
   const sorted = [...seqs].sort((a, b) => a - b);
   const wanted = sorted.slice(-EXPORT_EVENTS_MAX);
-  const truncated = cut || wanted.length < sorted.length || (history !== undefined && !history.done);
+  const truncated = cut || wanted.length < sorted.length || (history ? !history.done || history.failed !== '' : !engine.sync.atBeginning);
   const texts = new Map<number, string>();
   for (const seq of wanted) {
     const kept = store.raw.get(seq) ?? wireText(history?.events.get(seq)?.wire);

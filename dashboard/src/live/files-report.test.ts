@@ -1,6 +1,6 @@
 // Proves who overwrote whom.
 import { expect, it } from 'vitest';
-import { decodeChange } from '../contract/decode';
+import { decodeChange } from '../contract/work';
 import { conflictsOf, type Touch } from './files-report';
 
 let seq = 0;

@@ -1,6 +1,7 @@
 // The files that sessions read and changed, who overwrote whom, and one change in full.
-import { decodeChange, decodeEvent, decodeFileOperation, parseJson } from '../contract/decode';
+import { decodeEvent, parseJson } from '../contract/decode';
 import type { Change } from '../contract/types';
+import { decodeChange, decodeFileOperation } from '../contract/work';
 import type { Engine } from './engine';
 import { isRead } from './session-report';
 import type { EventStore } from './store';

@@ -1,4 +1,5 @@
 // The same filter over what the server keeps beyond this tab: pages of matches, newest first, and hits in payload parts that memory does not search.
+import { reasonOf } from '../contract/reason';
 import type { MonitorEvent } from '../contract/types';
 import type { Api, EventQuery } from './api';
 import { asksForAll, asksForNamespace, FOLLOWING_KINDS, NOTE_KINDS, type Term } from './filter-language';
@@ -42,12 +43,21 @@ export class HistorySearch {
       let found = 0;
       for (let page = 0; page < PAGES_PER_WISH && found < PAGE / 4 && !this.done && !this.#cancelled; page += 1) found += await this.#page();
     } catch (error) {
-      this.failed = error instanceof Error ? error.message : 'The server did not answer';
+      this.failed = reasonOf(error);
       this.done = true;
     } finally {
       this.loading = false;
       if (!this.#cancelled) this.changed();
     }
+  }
+
+  /** Lets go of rows that left a moving range; true when there were any. */
+  expire(from: number): boolean {
+    const kept = this.rows.filter((row) => row.time >= from);
+    if (kept.length === this.rows.length) return false;
+    this.rows = kept;
+    for (const [seq, event] of this.events) if (event.time < from) this.events.delete(seq);
+    return true;
   }
 
   async #page(): Promise<number> {

@@ -93,6 +93,8 @@ export interface ServerInfo {
   port: number;
   instance: string;
   epoch: string;
+  /** What this tab is called among the clients. */
+  client: string;
 }
 
 export interface FleetMessage {

@@ -21,6 +21,10 @@ export class Rates {
     if (error) this.#errors[place] = (this.#errors[place] ?? 0) + 1;
   }
 
+  clear(): void {
+    this.#seconds.fill(0);
+  }
+
   /** Sums of the `seconds` before `now` (at most 300). */
   sum(now: number, seconds: number): { events: number; errors: number } {
     const newest = Math.floor(now / 1000);

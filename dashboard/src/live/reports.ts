@@ -1,6 +1,7 @@
 // Summaries over the kept events for the views Usage, Work and Timeline; made only when a view asks.
-import { decodeEvent, decodeTodos, parseJson } from '../contract/decode';
+import { decodeEvent, parseJson } from '../contract/decode';
 import type { MonitorEvent, Todo } from '../contract/types';
+import { decodeTodos } from '../contract/work';
 import { Flag } from './ring';
 import { toneOf, type Tone } from './rows';
 import type { EventStore } from './store';

@@ -1,5 +1,6 @@
 // One session in full, for its page: calls, waits, agents, plan, files, memory and requests; made only when its page asks.
-import { decodeEvent, decodeFileOperation, decodeTodos, isJsonObject, parseJson } from '../contract/decode';
+import { decodeEvent, isJsonObject, parseJson } from '../contract/decode';
+import { decodeFileOperation, decodeTodos } from '../contract/work';
 import type { ApiRequest, Json, MonitorEvent, Todo } from '../contract/types';
 import { emptyReport } from './empty-report';
 import type { Engine } from './engine';
@@ -10,6 +11,7 @@ import { spendingOf, type Spending } from './spent';
 import type { EventStore } from './store';
 import { silencesOf, type Silences } from './time-axis';
 import { reportTold, type FromServer } from './told-report';
+import type { ToldSessions } from './told-sessions';
 
 export interface Span {
   seq: number;
@@ -144,16 +146,16 @@ export interface Wanted {
 }
 
 /** From the server where it tells of the session, with what only events have (files, notices, the tokens of each request) from those in this tab; else from those alone. */
-export async function reportSession(engine: Engine, sessionId: string, { known, spans, critical }: Wanted): Promise<SessionReport | undefined> {
+export async function reportSession(engine: Engine, sessions: ToldSessions, sessionId: string, { known, spans, critical }: Wanted): Promise<SessionReport | undefined> {
   const { store, sync, requests } = engine;
   const live = engine.sessions.get(sessionId);
-  const told = await engine.told.of(sessionId, live?.lastSeq ?? 0);
+  const told = await sessions.of(sessionId, live?.lastSeq ?? 0);
   const version = `${sessionId} ${told?.version ?? ''} ${spans} ${critical} ${live?.lastSeq ?? 0} ${live?.state ?? ''} ${sync.low} ${sync.holes.length} ${requests.changes} ${store.ring.count < store.ring.capacity ? 0 : store.ring.floor}`;
   if (version === known) return undefined;
   const report: SessionReport = { ...emptyReport(version), truncated: !sync.atBeginning, requests: requests.list.filter((request) => request.sessionId === sessionId) };
   const session = store.sessions.find(sessionId);
   if (session === undefined && !told) return report;
-  if (session !== undefined) new Reader(store, session, report, live?.state === 'need' ? (live.reason?.seq ?? 0) : 0).read();
+  if (session !== undefined) new Reader(store, session, report, live?.state === 'need' ? (live.reason?.seq ?? 0) : 0, told !== undefined).read();
   const now = live?.state === 'ended' ? live.lastEventAt : Date.now() + (engine.link.skewMs ?? 0);
   if (told) merge(report, reportTold(told, sessionId, now), live?.counts.events ?? 0);
   layOut(report, now, critical);
@@ -191,7 +193,7 @@ class Reader {
   readonly #open = new Map<number, Wait[]>();
   readonly #decided = new Map<string, number>();
 
-  constructor(private readonly store: EventStore, private readonly session: number, private readonly report: SessionReport, private readonly needSeq: number) {}
+  constructor(private readonly store: EventStore, private readonly session: number, private readonly report: SessionReport, private readonly needSeq: number, private readonly told: boolean) {}
 
   read(): void {
     const { ring } = this.store;
@@ -213,8 +215,13 @@ class Reader {
     const agent = ring.agents[slot] ?? 0;
     if (report.events === 0 || time < report.from) report.from = time;
     report.events += 1;
-    this.#endWaits(agent, time, kind);
     if (MARK_KINDS.has(kind)) report.marks.push({ seq, time, kind, what: wordOf(kind, event, ''), label: store.shown.get(seq), agentId: store.agentId(agent) });
+    // Calls, waits, agents and plan are the server's where it tells of the session.
+    if (this.told) {
+      if (kind === 'file.operated') this.#file(seq, time);
+      return;
+    }
+    this.#endWaits(agent, time, kind);
     if (kind.startsWith('tool_call.') && kind !== 'tool_call.decided') this.#call(seq, slot, kind, flags, time, agent);
     if (READ_KINDS.has(kind)) this.#payload(seq, kind, time, agent);
   }
@@ -282,11 +289,9 @@ class Reader {
       case 'todo.updated':
         this.#plan(event);
         break;
-      case 'file.operated': {
-        const file = decodeFileOperation(event.data);
-        if (file) this.report.files.push({ seq, time, path: file.path, changed: !isRead(file.operation), added: file.added, removed: file.removed, agent: event.agentType || 'main' });
+      case 'file.operated':
+        this.#file(seq, time);
         break;
-      }
       case 'tool_call.decided':
         this.#decided.set(event.toolUseId, time);
         for (const wait of this.report.waits) if (wait.to === 0 && this.#useOf(wait) === event.toolUseId) wait.to = Math.max(time, wait.from);
@@ -298,6 +303,12 @@ class Reader {
         break;
       }
     }
+  }
+
+  #file(seq: number, time: number): void {
+    const event = eventOf(this.store, seq);
+    const file = event && decodeFileOperation(event.data);
+    if (file) this.report.files.push({ seq, time, path: file.path, changed: !isRead(file.operation), added: file.added, removed: file.removed, agent: event.agentType || 'main' });
   }
 
   #useOf(wait: Wait): string {

@@ -37,7 +37,7 @@ class FakeServer {
 }
 
 function hello(seqLast: number, seqFirst = 1): Hello {
-  return { instance: 'i', epoch: 'e', seqFirst, seqLast, serverTime: 0, version: '1', port: 1 };
+  return { instance: 'i', epoch: 'e', seqFirst, seqLast, serverTime: 0, version: '1', port: 1, client: '' };
 }
 
 function tab(server: FakeServer, capacity = 65_536) {

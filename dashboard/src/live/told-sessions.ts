@@ -1,6 +1,7 @@
 // Sessions as the server tells them: fetched whole once, then followed by what changed, while somebody looks at one.
 import type { SpanReport, WireSpan } from '../contract/spans';
-import { ApiError, type Api } from './api';
+import { ApiError } from './api';
+import type { ViewApi } from './view-api';
 
 /** Second tellings change spans of long ago, which a question for what is new does not bring. */
 const WHOLE_EVERY_MS = 60_000;
@@ -29,12 +30,7 @@ export class ToldSessions {
   readonly #refused = new Map<string, number>();
   readonly #underWay = new Map<string, Promise<void>>();
 
-  constructor(private readonly api: Pick<Api, 'spans'>, private readonly now: () => number = () => Date.now()) {}
-
-  clear(): void {
-    this.#kept.clear();
-    this.#refused.clear();
-  }
+  constructor(private readonly api: Pick<ViewApi, 'spans'>, private readonly now: () => number = () => Date.now()) {}
 
   /** What the server tells of a session whose newest event is `lastSeq`; undefined where it tells nothing. */
   async of(sessionId: string, lastSeq: number): Promise<Told | undefined> {

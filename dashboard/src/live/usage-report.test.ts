@@ -19,15 +19,15 @@ const answers: Record<string, object> = {
   tool: { group: 'tool', from: iso(0), to: iso(60 * HOUR), step_s: 3600, complete: true, total: { events: 9, errors: 2 }, bins: [], series: [{ name: 'Bash', total: { events: 8, errors: 1, calls: 4, failed: 1, duration_ms: { count: 4, sum: 400, p50: 90, p95: 200 } }, bins: [bin(2, { calls: 4 })] }] },
 };
 
-function engine(told: boolean): { engine: Source; asked: string[] } {
+function engine(told: boolean): { engine: Source; api: Parameters<typeof reportUsage>[1]; asked: string[] } {
   const asked: string[] = [];
   const api = { overTime: async ({ group, step }: { group: string; step: string }) => { asked.push(`${group} ${step}`); return told ? decodeOverTime({ over_time: answers[group] }) : undefined; } };
-  return { engine: { api, requests: new Requests(), store: new EventStore(4096), sessions: new Map(), sums: true }, asked };
+  return { api, engine: { requests: new Requests(), store: new EventStore(4096), sessions: new Map(), sums: true }, asked };
 }
 
 it("shows the server's sums: cost by model, tokens, rates, dearest sessions and tools", async () => {
-  const { engine: made, asked } = engine(true);
-  const report = await reportUsage(made, { from: 0, to: 60 * HOUR, bins: 60, group: 'model', session: '' });
+  const { engine: made, api, asked } = engine(true);
+  const report = await reportUsage(made, api, { from: 0, to: 60 * HOUR, bins: 60, group: 'model', session: '' });
   expect(asked).toEqual(['model 60m', 'session 60m', 'tool 60m']);
   expect(report).toMatchObject({ told: true, counting: true });
   expect(report.spend.costs.map(({ name, total, bins }) => [name, total, bins[2], bins[59]])).toEqual([['opus-4-8', 3, 1, 2]]);
@@ -38,9 +38,9 @@ it("shows the server's sums: cost by model, tokens, rates, dearest sessions and 
 
 it("shows this tab's own figures for a short range, and for a server that keeps no sums, which is asked once", async () => {
   const short = engine(true);
-  expect(await reportUsage(short.engine, { from: 0, to: HOUR / 4, bins: 60, group: 'model', session: '' })).toMatchObject({ told: false, events: undefined });
+  expect(await reportUsage(short.engine, short.api, { from: 0, to: HOUR / 4, bins: 60, group: 'model', session: '' })).toMatchObject({ told: false, events: undefined });
   expect(short.asked).toEqual([]);
   const old = engine(false);
-  for (let time = 0; time < 3; time += 1) expect(await reportUsage(old.engine, { from: 0, to: 60 * HOUR, bins: 60, group: 'agent', session: 's1' })).toMatchObject({ told: false });
+  for (let time = 0; time < 3; time += 1) expect(await reportUsage(old.engine, old.api, { from: 0, to: 60 * HOUR, bins: 60, group: 'agent', session: 's1' })).toMatchObject({ told: false });
   expect(old.asked).toEqual(['agent 60m', 'session 60m']);
 });

@@ -1,11 +1,11 @@
 // The view Usage: sums that the server kept, over months; for a range shorter than its minutes, and from an older server, what this tab has.
 import type { Bin, OverTime } from '../contract/over-time';
 import type { Session } from '../contract/types';
-import type { Api } from './api';
 import type { Engine } from './engine';
 import { reportTools, type ToolReport } from './reports';
 import { toneOf } from './rows';
 import { fewest, reportSpend, type SpendGroup, type SpendReport } from './spend-report';
+import type { ViewApi } from './view-api';
 import { shortModel } from './windows';
 
 export interface UsageReport {
@@ -32,16 +32,16 @@ export interface UsageWanted {
 }
 
 /** What of the worker's engine is asked. */
-export type Source = Pick<Engine, 'requests' | 'store' | 'sums'> & { readonly api: Pick<Api, 'overTime'>; readonly sessions: ReadonlyMap<string, Session> };
+export type Source = Pick<Engine, 'requests' | 'store' | 'sums'> & { readonly sessions: ReadonlyMap<string, Session> };
 
-export async function reportUsage(engine: Source, wanted: UsageWanted): Promise<UsageReport> {
+export async function reportUsage(engine: Source, api: Pick<ViewApi, 'overTime'>, wanted: UsageWanted): Promise<UsageReport> {
   const { from, to, bins, group, session } = wanted;
   const spend = reportSpend(engine.requests, from, to, bins, group, (id) => engine.sessions.get(id)?.project ?? '');
   const kept = reportTools(engine.store, from, to, session);
   const here: UsageReport = { spend, events: undefined, errors: undefined, tools: kept, told: false, counting: false };
   const minutes = Math.ceil((to - from) / bins / MINUTE_MS);
   if ((to - from) / bins < MINUTE_MS || !engine.sums) return here;
-  const ask = (by: string): Promise<OverTime | undefined> => engine.api.overTime({ from, to, step: `${minutes}m`, group: by });
+  const ask = (by: string): Promise<OverTime | undefined> => api.overTime({ from, to, step: `${minutes}m`, group: by });
   const [told, sessions, tools] = await Promise.all([ask(group), ask('session'), session === '' ? ask('tool') : undefined]);
   if (!told || !sessions) {
     engine.sums = false;

@@ -1,4 +1,5 @@
 // The worker's door: hands the page's messages to the engine.
+import { reasonOf } from '../contract/reason';
 import { Engine } from './engine';
 import type { Answer, FromWorker, ToWorker } from './protocol';
 
@@ -46,7 +47,7 @@ async function reply(result: Promise<unknown>, port: MessagePort | undefined): P
   try {
     port?.postMessage({ ok: true, value: await result });
   } catch (error) {
-    const failure: Answer = { ok: false, message: error instanceof Error ? error.message : 'The server did not answer' };
+    const failure: Answer = { ok: false, message: reasonOf(error) };
     port?.postMessage(failure);
   }
 }

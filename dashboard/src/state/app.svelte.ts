@@ -1,4 +1,5 @@
 // The page's one state: what the worker told, where the person is, and what they chose.
+import { reasonOf } from '../contract/reason';
 import type { MonitorEvent, Session, SessionContext, SessionState } from '../contract/types';
 import { SESSION_STATES } from '../contract/types';
 import type { Link } from '../live/connection';
@@ -25,7 +26,7 @@ const MODE_WORDS: Record<TimeMode, string> = { local: 'local', utc: 'UTC', relat
 
 export class App {
   link = $state.raw<Link | undefined>(undefined);
-  server = $state.raw<ServerInfo>({ version: '', port: 0, instance: '', epoch: '' });
+  server = $state.raw<ServerInfo>({ version: '', port: 0, instance: '', epoch: '', client: '' });
   summary = $state.raw<Summary | undefined>(undefined);
   /** In the order of the bay. */
   sessions = $state.raw<readonly Session[]>([]);
@@ -155,6 +156,17 @@ export class App {
     setTimeout(() => this.dismiss(id), TOAST_MS);
   }
 
+  /** Does what may be refused, and tells a person when it was; `true` when it was done. */
+  async attempt(what: () => Promise<unknown>, failed = ''): Promise<boolean> {
+    try {
+      await what();
+      return true;
+    } catch (error) {
+      this.toast(`${failed}${reasonOf(error)}`);
+      return false;
+    }
+  }
+
   dismiss(id: number): void {
     this.toasts = this.toasts.filter((toast) => toast.id !== id);
   }
@@ -236,7 +248,7 @@ export class App {
     const kept = (whole ? [] : this.sessions).filter((session) => !gone.has(session.sessionId));
     const known = new Set(kept.map((session) => session.sessionId));
     const urgent = changed.some((session) => session.state === 'need' && this.session(session.sessionId)?.state !== 'need');
-    this.sessions = [...kept.map((session) => changes.get(session.sessionId) ?? session), ...changed.filter((session) => !known.has(session.sessionId))];
+    this.sessions = [...kept.map((session) => changes.get(session.sessionId) ?? session), ...[...changes.values()].filter((session) => !known.has(session.sessionId))];
     this.loaded = true;
     this.#sort(whole || (urgent && !this.bayBusy));
   }

@@ -3,7 +3,7 @@ import { app } from '../../state/app.svelte';
 
 export async function exportShown(): Promise<void> {
   app.toast('Exporting');
-  try {
+  await app.attempt(async () => {
     const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     const { blob, count, truncated, stream } = await app.client.ask({ what: 'export', filter: app.route.filter, timeZone });
     const link = document.createElement('a');
@@ -12,8 +12,6 @@ export async function exportShown(): Promise<void> {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     if (stream !== '') app.toast('More than a tab holds: the server streams all that the filter finds, one event a line');
-    else app.toast(`Exported ${count.toLocaleString('en-US')} events${truncated ? '; the file says that it was cut' : ''}`);
-  } catch (error) {
-    app.toast(`The export failed: ${error instanceof Error ? error.message : 'unknown reason'}`);
-  }
+    else app.toast(`Exported ${count.toLocaleString('en-US')} events${truncated ? ', the newest: the server has older ones, and the file says that it was cut' : ''}`);
+  }, 'The export failed: ');
 }

@@ -1,6 +1,6 @@
 // What was said, as it is read: prompts, answers, runs of calls with what agents did for them, and where the context was compacted.
 import { parseJson } from '../../contract/decode';
-import type { Block, SaidEntry } from '../../contract/transcript';
+import type { Block, SaidEntry, TranscriptPage } from '../../contract/transcript';
 import type { AgentLife, SessionReport, Span } from '../../live/session-report';
 import { shortTool, toneOf, type Tone } from '../../live/rows';
 
@@ -32,6 +32,8 @@ const SHOWN_TAIL = 3;
 const FOLD_FROM = 9;
 const RECENT_MS = 60_000;
 const TAIL_LINES = 6;
+/** Windows that are read to meet what is there; beyond, what is there is let go. */
+const WINDOWS_MAX = 60;
 /** A prompt's hook and its line are written at about the same time. */
 const SAME_PROMPT_MS = 5000;
 const INTERRUPTED = /^\[Request interrupted by user/;
@@ -41,6 +43,18 @@ export function joined(...windows: readonly (readonly SaidEntry[])[]): SaidEntry
   const byOffset = new Map<number, SaidEntry>();
   for (const window of windows) for (const entry of window) byOffset.set(entry.offset, entry);
   return [...byOffset.values()].sort((a, b) => a.offset - b.offset);
+}
+
+/** From the end of the file back until it meets the entry at `known`: more may be new than one window holds. Without one, the end alone. */
+export async function backTo(known: number | undefined, ask: (before: number | undefined) => Promise<TranscriptPage>): Promise<{ entries: SaidEntry[]; next: number | undefined; meets: boolean }> {
+  let { entries, next } = await ask(undefined);
+  const meets = (): boolean => known !== undefined && (next === undefined || (entries[0]?.offset ?? Infinity) <= known);
+  for (let round = 1; known !== undefined && !meets() && round < WINDOWS_MAX; round += 1) {
+    const earlier = await ask(next);
+    entries = joined(earlier.entries, entries);
+    next = earlier.next;
+  }
+  return { entries, next, meets: meets() };
 }
 
 export function itemsOf(entries: readonly SaidEntry[], report: Pick<SessionReport, 'spans' | 'agents' | 'marks'>, now: number, unfolded: ReadonlySet<string>): Item[] {

@@ -1,0 +1,104 @@
+// Answers what views other than Live ask: reports, the server's own figures, exports, orders. Loaded when the first of them is asked.
+import { parseMetrics } from '../contract/metrics';
+import type { Api } from './api';
+import type { Engine } from './engine';
+import { exportList } from './export';
+import { loadChange, reportFiles, reportMemory } from './files-report';
+import { rowOfEvent } from './history';
+import type { Answers, Ask } from './protocol';
+import { reportTodos, todosOf, type TodoReport } from './reports';
+import { reportSession } from './session-report';
+import { ToldSessions } from './told-sessions';
+import { reportUsage } from './usage-report';
+import { ViewApi } from './view-api';
+
+const OLDER_LISTS_MAX = 24;
+
+/** What was asked of the server for views; the engine lets it go with the data folder that it is from. */
+export class ForViews {
+  readonly api: ViewApi;
+  readonly told: ToldSessions;
+  /** Todo lists that were fetched because their events are older than this tab; empty when the server has none. */
+  readonly olderTodos = new Map<string, TodoReport[]>();
+
+  constructor(api: Api) {
+    this.api = new ViewApi(api);
+    this.told = new ToldSessions(this.api);
+  }
+}
+
+export async function answerView(engine: Engine, ask: Exclude<Ask, { what: 'detail' | 'json' | 'content' | 'step' }>): Promise<Answers[keyof Answers]> {
+  const views = (engine.views ??= new ForViews(engine.api));
+  const { api } = views;
+  switch (ask.what) {
+    case 'health':
+      return api.health();
+    case 'metrics':
+      return parseMetrics(await engine.api.text('/metrics'));
+    case 'stats':
+      return api.stats(ask.minutes);
+    case 'transcript':
+      return api.transcript(ask.sessionId, ask.before, ask.limit, ask.agent);
+    case 'gitDiff':
+      return api.gitDiff(ask.path);
+    case 'usage':
+      return reportUsage(engine, api, ask);
+    case 'pin':
+      await engine.api.act(ask.pinned ? 'PUT' : 'DELETE', `/api/v1/sessions/${encodeURIComponent(ask.sessionId)}/pin`);
+      return true;
+    case 'erase':
+      await engine.api.act('DELETE', `/api/v1/sessions/${encodeURIComponent(ask.sessionId)}`);
+      return true;
+    case 'clients':
+      return api.clients();
+    case 'doctor':
+      return api.doctor();
+    case 'monitors':
+      return api.monitors();
+    case 'store':
+      return api.store();
+    case 'log':
+      return api.log(ask.lines);
+    case 'runs':
+      return api.runs();
+    case 'disconnect':
+      await engine.api.act('POST', `/api/v1/clients/${encodeURIComponent(ask.client)}/disconnect`);
+      return true;
+    case 'tell':
+      await engine.api.act('POST', '/api/v1/commands', ask.order);
+      return true;
+    case 'files':
+      return reportFiles(engine.store);
+    case 'latest':
+      return (await engine.api.events({ namespace: ask.namespaces, limit: ask.limit })).events.map(rowOfEvent);
+    case 'memory':
+      return reportMemory(engine.store);
+    case 'change':
+      return loadChange(engine, ask.seq);
+    case 'todos':
+      return loadTodos(engine, views);
+    case 'session':
+      return reportSession(engine, views.told, ask.sessionId, ask);
+    case 'export':
+      return exportList(engine, ask.filter, ask.timeZone);
+    case 'test':
+      await engine.api.emit('system', 'test', { message: 'A test event from the dashboard', sent_by: 'dashboard' });
+      return true;
+  }
+}
+
+/** The lists in memory, and those of sessions whose last change is older than this tab (asked for once). */
+async function loadTodos(engine: Engine, { olderTodos }: ForViews): Promise<TodoReport[]> {
+  const known = reportTodos(engine.store);
+  const inMemory = new Set(known.map((report) => report.sessionId));
+  const wanted = [...engine.sessions.values()].filter((session) => session.todos && session.todos.total > 0 && session.state !== 'ended' && !inMemory.has(session.sessionId));
+  const older: TodoReport[] = [];
+  for (const { sessionId } of wanted.slice(0, OLDER_LISTS_MAX)) {
+    if (!olderTodos.has(sessionId)) {
+      const page = await engine.api.events({ kind: 'todo.updated', session: sessionId, limit: 1 });
+      olderTodos.set(sessionId, page.events.flatMap((event) => todosOf(event) ?? []));
+    }
+    older.push(...(olderTodos.get(sessionId) ?? []));
+  }
+  return [...known, ...older];
+}
