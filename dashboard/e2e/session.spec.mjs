@@ -5,25 +5,15 @@ import { randomUUID } from 'node:crypto';
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { browser, connected, open, startMonitor, unique, until, violations } from './support.mjs';
+import { browser, connected, open, own, ownMonitor, unique, until, violations } from './support.mjs';
 
-const skip = process.env.MONITOR_PROGRAM ? false : 'needs the program in MONITOR_PROGRAM';
+const monitor = ownMonitor();
+const { json } = monitor;
 let chrome;
-let monitor;
-before(async () => {
-  chrome = await browser();
-  if (!skip) monitor = await startMonitor();
-});
-after(async () => {
-  await monitor?.stop();
-  await chrome.close();
-});
+before(async () => { chrome = await browser(); });
+after(() => chrome.close());
 
-const post = async (path, body) => {
-  const answer = await fetch(monitor.url + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-  assert.ok(answer.ok, `${path}: ${answer.status}`);
-};
-const json = (path) => fetch(monitor.url + path).then((answer) => answer.json());
+const { post } = monitor;
 
 /** A session with a transcript file in the monitor's home, as Claude Code writes it. */
 async function conversation() {
@@ -48,7 +38,7 @@ async function conversation() {
 }
 const ok = { stdout: '', stderr: '', interrupted: false };
 
-test('the Timeline shows the whole session, also what is older than the tab keeps, and follows it', { skip }, async () => {
+test('the Timeline shows the whole session, also what is older than the tab keeps, and follows it', own, async () => {
   const { id, send, call } = await conversation();
   await send('UserPromptSubmit', { prompt: 'the first prompt' });
   for (let step = 0; step < 3; step += 1) await call('Bash', { command: `early ${step}` }, ok);
@@ -69,7 +59,7 @@ test('the Timeline shows the whole session, also what is older than the tab keep
   await close();
 });
 
-test('an older server without spans and transcripts is shown from the events of the tab', { skip }, async () => {
+test('an older server without spans and transcripts is shown from the events of the tab', own, async () => {
   const { id, send, call } = await conversation();
   await send('UserPromptSubmit', { prompt: 'hello' });
   await call('Bash', { command: 'kept here' }, ok);
@@ -86,7 +76,7 @@ test('an older server without spans and transcripts is shown from the events of 
   await context.close();
 });
 
-test('the transcript shows what was said, joined with calls, loads older turns on scroll, and follows', { skip }, async () => {
+test('the transcript shows what was said, joined with calls, loads older turns on scroll, and follows', own, async () => {
   const { id, write, send, call, says, prompt } = await conversation();
   for (let turn = 0; turn < 30; turn += 1) await write(prompt(`question ${turn}`), says([{ type: 'text', text: `answer ${turn} with \`code\` and ${'words '.repeat(120)}` }]));
   await send('UserPromptSubmit', { prompt: 'run it' });
@@ -115,6 +105,15 @@ test('the transcript shows what was said, joined with calls, loads older turns o
   await write(says([{ type: 'text', text: 'the very last answer' }]));
   await send('Stop', { last_assistant_message: 'the very last answer' });
   await story.getByText('the very last answer').waitFor({ timeout: 5000 });
+  // Who reads further up stays there, whatever comes.
+  await story.evaluate((element) => element.scrollTo(0, 900));
+  const place = await story.evaluate((element) => element.scrollTop);
+  for (let turn = 0; turn < 40; turn += 1) await write(says([{ type: 'text', text: `one more answer ${turn}` }]));
+  await call('Bash', { command: 'meanwhile' }, ok);
+  await story.getByText('one more answer 39', { exact: true }).waitFor({ state: 'attached', timeout: 5000 });
+  for (let turn = 0; turn < 40; turn += 1) assert.equal(await story.getByText(`one more answer ${turn}`, { exact: true }).count(), 1, `one more answer ${turn}, though more came than one page holds`);
+  assert.ok(Math.abs((await story.evaluate((element) => element.scrollTop)) - place) < 40, 'the reader is where they were');
+  await story.evaluate((element) => element.scrollTo(0, element.scrollHeight));
   await story.getByRole('button', { name: /make check/ }).click();
   await page.getByRole('complementary', { name: 'Event details' }).getByText('make check').first().waitFor();
   await call('Bash', { command: 'after' }, ok);
@@ -122,7 +121,7 @@ test('the transcript shows what was said, joined with calls, loads older turns o
   await close();
 });
 
-test('context, branch and an estimated cost stand in strip and header, amber from 80 % on, and what has no price is called so', { skip }, async () => {
+test('context, branch and an estimated cost stand in strip and header, amber from 80 % on, and what has no price is called so', own, async () => {
   const { id, write, send, says, prompt } = await conversation();
   await send('SessionStart', { source: 'startup' });
   await send('UserPromptSubmit', { prompt: 'go' });
@@ -152,7 +151,7 @@ test('context, branch and an estimated cost stand in strip and header, amber fro
   await close();
 });
 
-test('a question whose answer nothing would show says "Answered?" after a while', { skip }, async () => {
+test('a question whose answer nothing would show says "Answered?" after a while', own, async () => {
   const { id, send } = await conversation();
   const asked = { tool_name: 'WebFetch', tool_use_id: unique('toolu_'), tool_input: { url: 'https://example.com/' } };
   await send('PreToolUse', asked);
@@ -168,7 +167,7 @@ test('a question whose answer nothing would show says "Answered?" after a while'
   await close();
 });
 
-test('a file is compared with git, and the reason stands there where it cannot be', { skip }, async () => {
+test('a file is compared with git, and the reason stands there where it cannot be', own, async () => {
   const { id, call } = await conversation();
   const git = (...words) => execFileSync('git', ['-C', monitor.home, '-c', 'user.name=a', '-c', 'user.email=a@b.c', ...words]);
   git('init', '-q');
@@ -196,7 +195,7 @@ test('a file is compared with git, and the reason stands there where it cannot b
 });
 
 for (const colorScheme of ['light', 'dark']) {
-  test(`axe finds no violation in what was said, in the ${colorScheme} theme`, { skip }, async () => {
+  test(`axe finds no violation in what was said, in the ${colorScheme} theme`, own, async () => {
     const { id, write, send, says, prompt } = await conversation();
     const failing = unique('toolu_');
     await send('UserPromptSubmit', { prompt: 'run it' });
@@ -215,7 +214,7 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-test('a session is pinned and let go from its menu, and deleted from everywhere once the question is answered', { skip }, async () => {
+test('a session is pinned and let go from its menu, and deleted from everywhere once the question is answered', own, async () => {
   const [kept, gone] = [await conversation(), await conversation()];
   const word = unique('erased');
   for (const one of [kept, gone]) {
@@ -225,6 +224,10 @@ test('a session is pinned and let go from its menu, and deleted from everywhere 
   }
   const { page, problems, close } = await open(chrome, `/s/${gone.id}`, {}, monitor.page);
   await connected(page);
+  const [erased] = (await json(`/api/v1/events?session=${gone.id}&kind=tool_call.started`)).events;
+  const other = await open(chrome, `/live?e=${erased.seq}`, {}, monitor.page);
+  const details = other.page.getByRole('complementary', { name: 'Event details' });
+  await details.getByText(word).first().waitFor();
   const pinned = async () => (await json('/api/v1/state')).sessions.find((session) => session.session_id === gone.id)?.pinned === true;
   const menu = page.getByRole('dialog', { name: 'Keep or delete' });
   const open_ = () => page.getByRole('button', { name: 'Keep or delete' }).click();
@@ -243,6 +246,8 @@ test('a session is pinned and let go from its menu, and deleted from everywhere 
   await menu.getByRole('button', { name: 'Yes, delete' }).click();
   await page.getByText('was deleted. Backups and exports made before still have it').waitFor();
   assert.deepEqual((await json(`/api/v1/events?session=${gone.id}`)).events, []);
+  await until(async () => !(await details.innerText()).includes(word), 'its details are gone from another tab, too');
+  await other.close();
   await until(() => new URL(page.url()).pathname === '/live', 'the page of a session that is gone is left');
   await page.fill('#filter', `session:${kept.id.slice(0, 8)}`);
   await page.locator('#events .row:not([hidden])', { hasText: 'echo stays' }).waitFor();
@@ -253,7 +258,7 @@ test('a session is pinned and let go from its menu, and deleted from everywhere 
   await close();
 });
 
-test("Usage tells the server's sums, also of what the tab does not keep", { skip }, async () => {
+test("Usage tells the server's sums, also of what the tab does not keep", own, async () => {
   const { send, call, write, says, prompt } = await conversation();
   await send('UserPromptSubmit', { prompt: 'go' });
   for (let step = 0; step < 7; step += 1) await call('NotebookEdit', { notebook_path: '/w/a.ipynb', new_source: String(step) }, {});
@@ -274,7 +279,7 @@ test("Usage tells the server's sums, also of what the tab does not keep", { skip
   await close();
 });
 
-test('an export of more than a tab holds is streamed by the server, all of it', { skip }, async () => {
+test('an export of more than a tab holds is streamed by the server, all of it', own, async () => {
   const word = unique('many');
   for (let round = 0; round < 11; round += 1) await post('/emit', Array.from({ length: 10_000 }, (_, number) => ({ namespace: 'system', event: 'filler', data: { message: `${word} ${round} ${number}` } })));
   const { page, close } = await open(chrome, '/live?keep=4096', {}, monitor.page);

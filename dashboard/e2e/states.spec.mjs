@@ -2,14 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startProxy } from '../dev/proxy.mjs';
-import { browser, connected, emit, filter, MONITOR_URL, open, session, startMonitor, unique, until, violations } from './support.mjs';
+import { browser, connected, emit, filter, MONITOR_URL, open, own, session, startMonitor, unique, until, violations } from './support.mjs';
 
 const VIEWS = ['/live', '/s/', '/work/todos', '/work/files', '/work/memory', '/usage', '/system', '/system?tab=settings'];
 const SIZES = [{ width: 1440, height: 900 }, { width: 390, height: 844 }];
 const COMBINATIONS = ['light', 'dark'].flatMap((colorScheme) => SIZES.map((viewport) => ({ colorScheme, viewport, bypassCSP: true })));
 const nameOf = ({ colorScheme, viewport }) => `${colorScheme}, ${viewport.width} px`;
-/** Tests that need a monitor of their own start one. */
-const own = { skip: process.env.MONITOR_PROGRAM || process.env.CI ? false : 'MONITOR_PROGRAM names no program to start' };
 let chrome;
 before(async () => { chrome = await browser(); });
 after(() => chrome.close());

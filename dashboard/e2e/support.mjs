@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import { after, before } from 'node:test';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { startProxy } from '../dev/proxy.mjs';
@@ -110,6 +111,26 @@ export async function startMonitor(environment = {}) {
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+/** A test that needs the program is skipped where nobody names it, and never by a machine that is to run them all. */
+export const own = { skip: process.env.MONITOR_PROGRAM || process.env.CI ? false : 'needs the program in MONITOR_PROGRAM' };
+
+/** The monitor of a file's tests, there from the first test to the last. */
+export function ownMonitor(environment = {}) {
+  const shared = {};
+  before(async () => {
+    if (own.skip) return;
+    if (!process.env.MONITOR_PROGRAM) throw new Error('CI has to name the program in MONITOR_PROGRAM');
+    Object.assign(shared, await startMonitor(environment));
+  });
+  after(() => shared.stop?.());
+  shared.post = async (path, body) => {
+    const answer = await fetch(shared.url + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`);
+  };
+  shared.json = (path) => fetch(shared.url + path).then((answer) => answer.json());
+  return shared;
 }
 
 async function freePort() {

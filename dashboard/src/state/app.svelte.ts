@@ -34,6 +34,8 @@ export class App {
   eventsPerSecond = $state<number | undefined>(undefined);
   /** Not stored by the server: who connected, who was refused. Newest first. */
   volatile = $state.raw<readonly MonitorEvent[]>([]);
+  /** The session that was deleted last: nothing of it is shown any longer. */
+  deleted = $state('');
   route = $state.raw<Route>(readRoute(new URL(location.href)));
   now = $state(Date.now());
   theme = $state(document.documentElement.dataset['theme'] ?? 'light');
@@ -232,6 +234,7 @@ export class App {
         break;
       case 'volatile':
         this.volatile = [...message.events.reverse(), ...this.volatile].slice(0, VOLATILE_MAX);
+        this.deleted = message.events.find(({ kind }) => kind === 'session.deleted')?.sessionId ?? this.deleted;
         break;
       case 'fleet':
         this.#fleet(message.sessions, message.removed, message.whole);
