@@ -88,13 +88,12 @@ export function decodeSession(value: unknown): Session | undefined {
     lastEventAt: time(value['last_event_at']),
     lastSeq: seqOf(value['last_seq']),
     model: name(value['model']),
-    permissionMode: name(value['permission_mode']),
     launchMethod: name(value['launch_method']),
     agents: list(value['agents']).filter(isObject).map(decodeAgent),
     openCalls: list(value['open_calls']).filter(isObject).map(decodeOpenCall),
     counts: { events: count(totals['events']), toolCalls: count(totals['tool_calls']), errors: count(totals['errors']), prompts: count(totals['prompts']) },
     todos: isObject(todos)
-      ? { total: count(todos['total']), completed: count(todos['completed']), inProgress: count(todos['in_progress']), pending: count(todos['pending']) }
+      ? { total: count(todos['total']), completed: count(todos['completed']) }
       : undefined,
     lastPrompt: line(text(value['last_prompt'])),
     lastMessage: line(text(value['last_message'])),
@@ -105,7 +104,6 @@ export function decodeSession(value: unknown): Session | undefined {
     agentProgram: name(value['agent_program']),
     launchId: name(value['launch_id']),
     pinned: value['pinned'] === true,
-    transcriptPath: line(text(value['transcript_path'], 4096)),
     activity: list(value['activity']).slice(-24).map(count),
   };
 }

@@ -71,7 +71,6 @@ export interface LogLine {
 export interface Run {
   launchId: string;
   sessionId: string;
-  agentCommand: string;
   launchMethod: string;
   pid: number;
   commands: string[];
@@ -135,6 +134,6 @@ export function decodeLog(value: unknown): LogLine[] | undefined {
 export function decodeRuns(value: unknown): Run[] | undefined {
   if (!isObject(value) || !Array.isArray(value['runs'])) return undefined;
   return list(value['runs']).filter(isObject).map((entry) => ({
-    launchId: name(entry['launch_id']), sessionId: name(entry['session_id']), agentCommand: line(text(entry['agent_command'])), launchMethod: name(entry['launch_method']), pid: count(entry['pid']), commands: list(entry['commands']).map(name),
+    launchId: name(entry['launch_id']), sessionId: name(entry['session_id']), launchMethod: name(entry['launch_method']), pid: count(entry['pid']), commands: list(entry['commands']).map(name),
   }));
 }

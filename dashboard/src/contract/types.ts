@@ -66,8 +66,6 @@ export interface OpenCall {
 export interface TodoStats {
   total: number;
   completed: number;
-  inProgress: number;
-  pending: number;
 }
 
 export interface Tokens {
@@ -149,7 +147,6 @@ export interface Session {
   lastEventAt: number;
   lastSeq: number;
   model: string;
-  permissionMode: string;
   launchMethod: string;
   agents: Agent[];
   openCalls: OpenCall[];
@@ -167,7 +164,6 @@ export interface Session {
   launchId: string;
   /** Kept when its days are removed. */
   pinned: boolean;
-  transcriptPath: string;
   activity: number[];
 }
 
@@ -256,6 +252,5 @@ export interface Todo {
   id: string;
   content: string;
   status: 'pending' | 'in_progress' | 'completed';
-  priority: string;
   activeForm: string;
 }

@@ -12,7 +12,6 @@ export function decodeTodos(data: unknown): Todo[] {
       id: name(entry['id']) || String(index + 1),
       content: line(text(entry['content'])),
       status: TODO_STATES.find((state) => state === status) ?? 'pending',
-      priority: name(entry['priority']),
       activeForm: line(text(entry['activeForm'])),
     };
   });

@@ -1,7 +1,7 @@
 // Proves the packing of lanes and the shortened axis.
 import { expect, it } from 'vitest';
-import { lanesOf } from './lanes';
-import type { Span } from './session-report';
+import { delegationsOf, lanesOf, lastRunning } from './lanes';
+import type { AgentLife, Span } from './session-report';
 import { silencesOf, TimeAxis } from './time-axis';
 
 const span = (start: number, end: number, lane = 'main', agentId = ''): Span => ({ seq: start + 1, start, end, lane, agentId, what: 'Bash', tone: 'shell', error: false, asks: false, label: '' });
@@ -35,4 +35,13 @@ it('fits eight hours with six long silences', () => {
   const axis = new TimeAxis(silencesOf(busy(...work)), work[6]?.[1] ?? 0);
   expect(axis.breaks).toHaveLength(6);
   expect(axis.shown(work[6]?.[1] ?? 0) - axis.shown(0)).toBeCloseTo(7 * 600_000 + 6 * 20_000, 3);
+});
+
+it('finds the call that asked for each agent, and the call that runs at a time', () => {
+  const lanes = lanesOf([span(0, 10), span(2, 30), span(5, 0, 'qa', 'a1'), span(40, 50)], 60);
+  const life = (agentId: string, askedBy: number): AgentLife => ({ agentId, agentType: 'qa', task: '', prompt: '', startedAt: 5, endedAt: 0, askedBy, answer: '', failed: false, model: '', tokens: undefined, seq: askedBy });
+  expect(delegationsOf(lanes, [life('a1', 3), life('gone', 41), life('unasked', 0)]).map(({ parent, index, child }) => [parent, index, child])).toEqual([['main ', 1, 'qa a1']]);
+  const [main] = lanes;
+  if (!main) throw new Error('no lane');
+  expect([lastRunning(main, 20, 20), lastRunning(main, 9, 9), lastRunning(main, 35, 35), lastRunning(main, -1, -1), lastRunning(main, 45, 45)]).toEqual([1, 1, -1, -1, 2]);
 });

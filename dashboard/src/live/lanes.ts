@@ -1,4 +1,5 @@
 // Calls as columns, one lane an agent: laid out in the worker, so that a session of any length costs the page nothing but its drawing.
+import { grouped } from './grouped';
 import type { AgentLife, Span } from './session-report';
 import type { Tone } from './rows';
 
@@ -41,24 +42,18 @@ const ROWS_MAX = 4;
 export const HOLDERS: ReadonlySet<string> = new Set(['Agent', 'Task']);
 
 export function lanesOf(spans: readonly Span[], now: number): Lane[] {
-  const groups = new Map<string, Span[]>();
-  for (const span of [...spans].sort((a, b) => a.start - b.start)) {
-    const key = `${span.lane} ${span.agentId}`;
-    const group = groups.get(key);
-    if (group) group.push(span);
-    else groups.set(key, [span]);
-  }
-  const names: string[] = [];
+  const groups = grouped([...spans].sort((a, b) => a.start - b.start), ({ lane, agentId }) => `${lane} ${agentId}`);
+  const names = new Names();
   const lanes = [...groups].map(([key, group]) => laneOf(key, group, names, now));
   return lanes.sort((a, b) => Number(b.agentId === '') - Number(a.agentId === ''));
 }
 
-function laneOf(key: string, spans: readonly Span[], names: string[], now: number): Lane {
+function laneOf(key: string, spans: readonly Span[], names: Names, now: number): Lane {
   const { length } = spans;
   const [first] = spans;
   const lane: Lane = {
     key, name: first?.lane ?? '', agentId: first?.agentId ?? '', count: length, failed: 0, busyMs: 0, seqs: new Float64Array(length), starts: new Float64Array(length), ends: new Float64Array(length),
-    rows: new Uint8Array(length), rowCount: 1, colors: new Uint8Array(length), tones: new Uint8Array(length), tools: new Uint16Array(length), names, labelAt: new Uint32Array(length + 1), labels: spans.map(({ label }) => label).join(''), open: [],
+    rows: new Uint8Array(length), rowCount: 1, colors: new Uint8Array(length), tones: new Uint8Array(length), tools: new Uint16Array(length), names: names.list, labelAt: new Uint32Array(length + 1), labels: spans.map(({ label }) => label).join(''), open: [],
   };
   const open: number[] = [];
   const freeAt: number[] = [];
@@ -70,7 +65,7 @@ function laneOf(key: string, spans: readonly Span[], names: string[], now: numbe
     lane.ends[index] = span.end || Infinity;
     lane.tones[index] = TONES.indexOf(span.tone);
     lane.colors[index] = span.error ? FAILED : span.asks ? ASKS : FIRST_TONE + TONES.indexOf(span.tone);
-    lane.tools[index] = numberOf(names, span.what);
+    lane.tools[index] = names.numberOf(span.what);
     at += span.label.length;
     lane.labelAt[index + 1] = at;
     if (span.end === 0) open.push(index);
@@ -87,9 +82,17 @@ function laneOf(key: string, spans: readonly Span[], names: string[], now: numbe
   return lane;
 }
 
-function numberOf(names: string[], name: string): number {
-  const known = names.indexOf(name);
-  return known !== -1 ? known : names.push(name) - 1;
+/** Names of tools, each with its number. */
+class Names {
+  readonly list: string[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  numberOf(name: string): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    this.#numbers.set(name, this.list.length);
+    return this.list.push(name) - 1;
+  }
 }
 
 /** One call of a lane. */
@@ -105,7 +108,13 @@ export function spanAt(lane: Lane, index: number): Span | undefined {
 
 /** The call that ended last (or runs) among those that had begun at a time, and had not ended. */
 export function lastRunning(lane: Lane, begunBy: number, notEndedBefore: number): number {
-  for (let index = lane.count - 1; index >= 0; index -= 1) if ((lane.starts[index] ?? 0) <= begunBy && (lane.ends[index] ?? 0) >= notEndedBefore) return index;
+  let [low, high] = [0, lane.count];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((lane.starts[middle] ?? 0) <= begunBy) low = middle + 1;
+    else high = middle;
+  }
+  for (let index = low - 1; index >= 0; index -= 1) if ((lane.ends[index] ?? 0) >= notEndedBefore) return index;
   return -1;
 }
 
@@ -126,6 +135,28 @@ export function neighbour(lanes: readonly Lane[], seq: number, by: 1 | -1): Span
     }
   }
   return best && spanAt(best.lane, best.index);
+}
+
+/** Which call asked for which agent: the key of its lane and its place there, and the key of the agent's lane. */
+export interface Delegation {
+  life: AgentLife;
+  parent: string;
+  index: number;
+  child: string;
+}
+
+export function delegationsOf(lanes: readonly Lane[], agents: readonly AgentLife[]): Delegation[] {
+  const lives = new Map(agents.filter(({ askedBy }) => askedBy > 0).map((life) => [life.askedBy, life]));
+  const children = new Map(lanes.map((lane) => [lane.agentId, lane.key]));
+  const found: Delegation[] = [];
+  for (const lane of lanes) {
+    for (let index = 0; index < lane.count && lives.size > 0; index += 1) {
+      const life = lives.get(lane.seqs[index] ?? 0);
+      const child = life && children.get(life.agentId);
+      if (life && child !== undefined) found.push({ life, parent: lane.key, index, child });
+    }
+  }
+  return found;
 }
 
 /** Numbers of failed calls, in their order. */

@@ -170,8 +170,6 @@ export type Ask =
   /** Tells an agent something. */
   | { what: 'tell'; order: Order }
   | { what: 'files' }
-  /** The newest events of some namespaces, whatever this tab keeps. */
-  | { what: 'latest'; namespaces: string; limit: number }
   | { what: 'memory' }
   | { what: 'change'; seq: number }
   | { what: 'todos' }
@@ -202,7 +200,6 @@ export interface Answers {
   disconnect: boolean;
   tell: boolean;
   files: FileReport[];
-  latest: EventRow[];
   memory: MemoryReport[];
   change: Change;
   todos: TodoReport[];

@@ -4,7 +4,6 @@ import type { Api } from './api';
 import type { Engine } from './engine';
 import { exportList } from './export';
 import { loadChange, reportFiles, reportMemory } from './files-report';
-import { rowOfEvent } from './history';
 import type { Answers, Ask } from './protocol';
 import { reportTodos, todosOf, type TodoReport } from './reports';
 import { reportSession } from './session-report';
@@ -69,8 +68,6 @@ export async function answerView(engine: Engine, ask: Exclude<Ask, { what: 'deta
       return true;
     case 'files':
       return reportFiles(engine.store);
-    case 'latest':
-      return (await engine.api.events({ namespace: ask.namespaces, limit: ask.limit })).events.map(rowOfEvent);
     case 'memory':
       return reportMemory(engine.store);
     case 'change':

@@ -1,5 +1,5 @@
 // Paints an agent's lane: the model's answers as ticks, calls as bars, waits hatched, delegations as elbows.
-import { lastRunning, spanAt } from '../../live/lanes';
+import { spanAt } from '../../live/lanes';
 import type { Span } from '../../live/session-report';
 import { drawDense, isDense } from './draw-dense';
 import { LABEL_PX, type Sheet } from './picture';
@@ -139,12 +139,10 @@ function frame(sheet: Sheet, span: Span, from: number, to: number, y: number): v
 /** Over the call that waits: from the question to its answer, or to now. */
 function drawWaits(sheet: Sheet, track: LaneTrack, shape: Shape): void {
   const { picture } = sheet;
-  for (const wait of picture.report.waits) {
-    if (wait.agentId !== track.lane.agentId) continue;
+  for (const { wait, index } of track.waits) {
     const from = sheet.x(wait.from);
     const to = Math.max(from + 3, sheet.x(wait.to || picture.now));
     if (to < 0 || from > sheet.width) continue;
-    const index = lastRunning(track.lane, wait.from + 50, wait.from);
     const y = track.spansTop + (index >= 0 ? (track.lane.rows[index] ?? 0) : 0) * ROW_PX;
     const until = wait.to === 0 && index >= 0 ? endX(sheet, shape, index) : to;
     sheet.fill('--need-bg');
@@ -161,14 +159,12 @@ function drawWaits(sheet: Sheet, track: LaneTrack, shape: Shape): void {
 /** From the call that asked for an agent down to the agent's lane. */
 export function drawElbows(sheet: Sheet): void {
   const { picture, context } = sheet;
-  const lanes = picture.tracks.filter((track): track is LaneTrack => track.kind === 'lane');
+  const lanes = new Map(picture.tracks.flatMap((track) => (track.kind === 'lane' ? [[track.lane.key, track] as const] : [])));
   context.strokeStyle = sheet.color('--line-2');
   context.lineWidth = 1;
-  for (const life of picture.report.agents) {
-    const child = lanes.find((track) => track.lane.agentId === life.agentId);
-    const parent = lanes.find((track) => track.lane.seqs.includes(life.askedBy));
+  for (const { life, parent: from, index, child: to } of picture.delegations) {
+    const [parent, child] = [lanes.get(from), lanes.get(to)];
     if (!child || !parent) continue;
-    const index = parent.lane.seqs.indexOf(life.askedBy);
     const x = Math.round(sheet.x(parent.lane.starts[index] ?? 0)) + 2.5;
     if (x < LABEL_PX || x > sheet.width) continue;
     context.beginPath();

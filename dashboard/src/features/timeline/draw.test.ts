@@ -1,7 +1,7 @@
 // Proves that a timeline of any length is painted in a bounded number of strokes, and that nothing important hides.
 import { expect, it } from 'vitest';
 import { emptyReport } from '../../live/empty-report';
-import { criticalPath, failures, lanesOf, neighbour, spanAt } from '../../live/lanes';
+import { criticalPath, delegationsOf, failures, lanesOf, neighbour, spanAt } from '../../live/lanes';
 import type { SessionReport, Span } from '../../live/session-report';
 import { spendingOf, spentAt, spentOf } from '../../live/spent';
 import { NO_SILENCES, TimeAxis } from '../../live/time-axis';
@@ -28,7 +28,7 @@ function painted(report: SessionReport, now: number, from = 0, to = now): { colo
   });
   const lanes = lanesOf(report.spans, now);
   const axis = AXIS;
-  const picture: Picture = { report, tracks: tracksOf(report, lanes, now), shapes: new Map(lanes.map((lane) => [lane.key, shapeOf(lane, axis)])), axis, from, to, now, selected: 0, path: new Set(), utc: true, running: false };
+  const picture: Picture = { report, tracks: tracksOf(report, lanes, now), shapes: new Map(lanes.map((lane) => [lane.key, shapeOf(lane, axis)])), delegations: delegationsOf(lanes, report.agents), axis, from, to, now, selected: 0, path: new Set(), utc: true, running: false };
   const sheet = new Sheet(context as unknown as CanvasRenderingContext2D, picture, WIDTH, 900, (name) => name);
   for (const track of picture.tracks) if (track.kind === 'lane') drawLane(sheet, track);
   return fills;

@@ -1,5 +1,6 @@
 // What the timeline's canvas shows, and how times become pixels.
 import type { SessionReport } from '../../live/session-report';
+import type { Delegation } from '../../live/lanes';
 import type { TimeAxis } from '../../live/time-axis';
 import type { Shape } from './shapes';
 import type { Track } from './tracks';
@@ -11,6 +12,8 @@ export interface Picture {
   tracks: readonly Track[];
   /** By lane. */
   shapes: ReadonlyMap<string, Shape>;
+  /** Found once for the calls, and not with each painting. */
+  delegations: readonly Delegation[];
   axis: TimeAxis;
   /** Axis times of the left and right edge. */
   from: number;

@@ -2,6 +2,7 @@
 import { parseJson } from '../../contract/decode';
 import type { Block, SaidEntry, TranscriptPage } from '../../contract/transcript';
 import type { AgentLife, SessionReport, Span } from '../../live/session-report';
+import { grouped } from '../../live/grouped';
 import { shortTool, toneOf, type Tone } from '../../live/rows';
 
 export interface Call {
@@ -61,6 +62,8 @@ export function itemsOf(entries: readonly SaidEntry[], report: Pick<SessionRepor
   const results = new Map<string, Block>();
   for (const entry of entries) for (const block of entry.blocks) if (block.type === 'tool_result') results.set(block.toolUseId, block);
   const spans = new Map(report.spans.map((span) => [span.seq, span]));
+  const byAgent = grouped(report.agents.length > 0 ? report.spans : [], ({ agentId }) => agentId);
+  const asked = new Map(report.agents.filter(({ askedBy }) => askedBy > 0).map((life) => [life.askedBy, { life, spans: byAgent.get(life.agentId) ?? [] }]));
   const prompts = report.marks.filter(({ kind }) => kind === 'prompt.submitted');
   const items: Item[] = [];
   let spoke = '';
@@ -69,7 +72,7 @@ export function itemsOf(entries: readonly SaidEntry[], report: Pick<SessionRepor
       const key = `${entry.offset}-${index}`;
       const last = items[items.length - 1];
       if (block.type === 'tool_use') {
-        const call = callOf(key, entry, block, results.get(block.toolUseId), spans, report);
+        const call = callOf(key, entry, block, results.get(block.toolUseId), spans.get(block.seq), asked.get(block.seq));
         if (last?.type === 'calls') last.calls.push(call);
         else items.push({ type: 'calls', key, time: entry.time, calls: [call], hidden: 0 });
         return;
@@ -98,9 +101,7 @@ function itemOf(key: string, entry: SaidEntry, block: Block, spoke: string, prom
   return { type: 'prompt', key, time, text, cutBytes, seq: prompts.find((mark) => Math.abs(mark.time - time) < SAME_PROMPT_MS)?.seq ?? 0 };
 }
 
-function callOf(key: string, entry: SaidEntry, block: Block, result: Block | undefined, spans: ReadonlyMap<number, Span>, report: Pick<SessionReport, 'spans' | 'agents'>): Call {
-  const span = spans.get(block.seq);
-  const life = report.agents.find(({ askedBy }) => askedBy > 0 && askedBy === block.seq);
+function callOf(key: string, entry: SaidEntry, block: Block, result: Block | undefined, span: Span | undefined, agent: Call['agent']): Call {
   const failed = result?.isError === true || block.status === 'failed';
   const denied = block.status === 'denied';
   return {
@@ -108,7 +109,7 @@ function callOf(key: string, entry: SaidEntry, block: Block, result: Block | und
     tookMs: span && span.end > 0 ? span.end - span.start : undefined,
     state: denied ? 'denied' : failed ? 'failed' : result === undefined && (block.status === '' || block.status === 'open') ? 'open' : 'ok',
     tail: failed && result ? result.text.trimEnd().split('\n').slice(-TAIL_LINES).join('\n') : '',
-    agent: life && { life, spans: report.spans.filter(({ agentId }) => agentId === life.agentId) },
+    agent,
   };
 }
 

@@ -1,11 +1,12 @@
 // What stands below what on the timeline: context, cost, what happened, plan, a lane for each agent, files.
 import type { ApiRequest } from '../../contract/types';
-import type { FileTouch, SessionReport, TodoLife } from '../../live/session-report';
+import type { AgentLife, FileTouch, SessionReport, TodoLife, Wait } from '../../live/session-report';
 import { contextOf } from '../../live/requests';
 import { shortModel } from '../../live/windows';
+import { grouped } from '../../live/grouped';
 import { baseName } from '../../ui/names';
 import { many, tokens, usd } from '../../ui/format';
-import type { Lane } from '../../live/lanes';
+import { lastRunning, type Lane } from '../../live/lanes';
 
 export const AXIS_PX = 26;
 export const ROW_PX = 18;
@@ -25,9 +26,15 @@ export type Track = Placed & (
   | { kind: 'cost'; requests: readonly ApiRequest[] }
   | { kind: 'marks' }
   | { kind: 'plan'; items: readonly TodoLife[]; rows: readonly number[] }
-  | { kind: 'lane'; lane: Lane; requests: readonly ApiRequest[]; spansTop: number }
+  | { kind: 'lane'; lane: Lane; requests: readonly ApiRequest[]; waits: readonly Held[]; spansTop: number }
   | { kind: 'file'; touches: readonly FileTouch[]; added: number; removed: number }
 );
+
+/** A wait, and the call of its lane that waits; -1 where none does. */
+export interface Held {
+  wait: Wait;
+  index: number;
+}
 
 /** Everything that has a place, from the top down. */
 export function tracksOf(report: SessionReport, lanes: readonly Lane[], now: number): Track[] {
@@ -52,10 +59,16 @@ export function tracksOf(report: SessionReport, lanes: readonly Lane[], now: num
     const done = report.todos.filter(({ status }) => status === 'completed').length;
     if (count > 0) add(Math.max(40, count * PLAN_ROW_PX + 12), (place) => ({ ...place, kind: 'plan', name: 'Plan', note: `${done} of ${report.todos.length} done`, items: report.todos, rows }));
   }
+  const waits = grouped(report.waits, ({ agentId }) => agentId);
+  const lives = new Map(report.agents.map((life) => [life.agentId, life]));
+  const asked = grouped(report.requests, (request) => (request.main ? '' : request.agent));
+  const named = grouped(lanes, ({ name }) => name);
   for (const lane of lanes) {
-    const requests = requestsOf(report, lane, lanes);
+    // The main lane's requests are known; a subagent's only where one lane alone has its name.
+    const requests = lane.agentId === '' ? (asked.get('') ?? []) : named.get(lane.name)?.length === 1 ? (asked.get(lane.name) ?? []) : [];
+    const held = (waits.get(lane.agentId) ?? []).map((wait) => ({ wait, index: lastRunning(lane, wait.from + 50, wait.from) }));
     const room = requests.length > 0 ? MODEL_PX : 0;
-    add(room + Math.max(lane.rowCount * ROW_PX, 24) + 13, (place) => ({ ...place, kind: 'lane', name: lane.name, note: laneNote(report, lane, requests), lane, requests, spansTop: place.top + 7 + room }));
+    add(room + Math.max(lane.rowCount * ROW_PX, 24) + 13, (place) => ({ ...place, kind: 'lane', name: lane.name, note: laneNote(lives.get(lane.agentId), lane, requests), lane, requests, waits: held, spansTop: place.top + 7 + room }));
   }
   for (const [path, touches] of filesOf(report)) {
     const added = touches.reduce((sum, touch) => sum + touch.added, 0);
@@ -71,15 +84,7 @@ export function heightOf(tracks: readonly Track[]): number {
   return (last ? last.top + last.height : AXIS_PX) + 6;
 }
 
-/** The main lane's requests are known; a subagent's only where one lane alone has its name. */
-function requestsOf(report: SessionReport, lane: Lane, lanes: readonly Lane[]): ApiRequest[] {
-  if (lane.agentId === '') return report.requests.filter((request) => request.main);
-  const alone = lanes.filter((other) => other.name === lane.name).length === 1;
-  return alone ? report.requests.filter((request) => !request.main && request.agent === lane.name) : [];
-}
-
-function laneNote(report: SessionReport, lane: Lane, requests: readonly ApiRequest[]): string {
-  const life = report.agents.find(({ agentId }) => agentId === lane.agentId);
+function laneNote(life: AgentLife | undefined, lane: Lane, requests: readonly ApiRequest[]): string {
   const last = requests[requests.length - 1];
   const model = shortModel(last?.model ?? life?.model ?? '');
   const cost = requests.reduce((sum, request) => sum + (request.costUsd ?? 0), 0);
@@ -89,8 +94,7 @@ function laneNote(report: SessionReport, lane: Lane, requests: readonly ApiReque
 
 /** Changed files first, by how often they were touched. */
 function filesOf(report: SessionReport): [string, FileTouch[]][] {
-  const files = new Map<string, FileTouch[]>();
-  for (const touch of report.files) files.set(touch.path, [...(files.get(touch.path) ?? []), touch]);
+  const files = grouped(report.files, ({ path }) => path);
   const weight = (touches: readonly FileTouch[]): number => touches.reduce((sum, touch) => sum + (touch.changed ? 1000 : 1), 0);
   return [...files].sort((a, b) => weight(b[1]) - weight(a[1])).slice(0, FILES_MAX);
 }

@@ -5,7 +5,7 @@ export type Entry =
   | { type: 'prompt'; seq: number; time: number; text: string; number: number }
   | { type: 'said'; seq: number; time: number; text: string; agent: string; failed: boolean }
   | { type: 'note'; seq: number; time: number; text: string }
-  | { type: 'run'; seq: number; time: number; agent: string; agentId: string; task: string; spans: Span[]; hidden: number; hiddenFailed: number };
+  | { type: 'run'; seq: number; time: number; agent: string; agentId: string; task: string; spans: Span[]; hidden: number };
 
 export interface OutlineItem {
   seq: number;
@@ -27,14 +27,15 @@ export function transcriptOf(report: SessionReport, now: number, unfolded: Reado
   const entries: Entry[] = [];
   /** The run each agent is in; other agents work beside it. */
   const runs = new Map<string, Extract<Entry, { type: 'run' }>>();
+  const lives = new Map(report.agents.map((life) => [life.agentId, life]));
   let prompts = 0;
   for (const { span, mark } of happened) {
     if (span) {
       const run = runs.get(span.agentId);
       if (run) run.spans.push(span);
       else {
-        const life = report.agents.find(({ agentId }) => agentId === span.agentId);
-        const made: Entry = { type: 'run', seq: span.seq, time: span.start, agent: span.lane, agentId: span.agentId, task: life?.task ?? '', spans: [span], hidden: 0, hiddenFailed: 0 };
+        const life = lives.get(span.agentId);
+        const made: Entry = { type: 'run', seq: span.seq, time: span.start, agent: span.lane, agentId: span.agentId, task: life?.task ?? '', spans: [span], hidden: 0 };
         runs.set(span.agentId, made);
         entries.push(made);
       }
@@ -78,7 +79,6 @@ function fold(run: Extract<Entry, { type: 'run' }>, now: number): void {
   const kept = run.spans.filter((span, index) => index < SHOWN_HEAD || index >= run.spans.length - SHOWN_TAIL || span.error || span.end === 0 || span.asks || now - span.start < OPEN_LAST_MS);
   if (run.spans.length - kept.length < 2) return;
   run.hidden = run.spans.length - kept.length;
-  run.hiddenFailed = 0;
   run.spans = kept;
 }
 
