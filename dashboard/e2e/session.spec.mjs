@@ -293,3 +293,27 @@ test('an export of more than a tab holds is streamed by the server, all of it', 
   assert.ok(JSON.parse(lines.at(-1)).seq >= before);
   await close();
 });
+
+test('Usage shows the limits of the plan as they were told, what is not reported as such, and how far the day has come', own, async () => {
+  const { page, problems, close } = await open(chrome, '/usage', {}, monitor.page);
+  await connected(page);
+  const [five, week, cost] = ['5-hour limit', '7-day limit', 'Cost of today'].map((name) => page.getByRole('region', { name, exact: true }));
+  await five.getByText('Not reported.').waitFor();
+  await week.getByText('Not reported.').waitFor();
+  assert.equal(await five.getByRole('img').count(), 0, 'no bar of what nobody told');
+  const now = Math.floor(Date.now() / 1000);
+  const tell = (rateLimitType, utilization, resetsAt, status = 'allowed') => post('/emit', { namespace: 'claude', event: 'rate_limit', data: { rate_limit: { status, resetsAt, rateLimitType, utilization } } });
+  await tell('five_hour', 0.9, now + 3600, 'allowed_warning');
+  await tell('seven_day', 0.1, now + 86_400);
+  await page.reload();
+  await five.getByText('90% used').waitFor();
+  await five.getByText(/^Full at \d\d:\d\d/).waitFor();
+  await five.getByRole('img', { name: '90% used' }).waitFor();
+  await week.getByText(/^About 12%/).waitFor();
+  await tell('five_hour', 0.9, now - 5, 'rejected');
+  await page.reload();
+  await five.getByText('It was reset').waitFor();
+  await cost.getByRole('button', { name: 'Set one' }).or(cost.getByText('Nobody told of a request today')).first().waitFor();
+  assert.deepEqual(problems, []);
+  await close();
+});

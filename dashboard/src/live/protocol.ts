@@ -8,6 +8,7 @@ import type { Link } from './connection';
 import type { Context } from './requests';
 import type { Histogram } from './query';
 import type { FileReport, MemoryReport } from './files-report';
+import type { LimitsReport } from './limits-report';
 import type { TodoReport } from './reports';
 import type { SessionReport } from './session-report';
 import type { UsageReport, UsageWanted } from './usage-report';
@@ -155,6 +156,8 @@ export type Ask =
   | { what: 'transcript'; sessionId: string; before: number | undefined; limit: number; agent?: string }
   | { what: 'gitDiff'; path: string }
   | ({ what: 'usage' } & UsageWanted)
+  /** How far the limits of the plan are used, and what was spent since `midnight`. */
+  | { what: 'limits'; midnight: number }
   /** Keeps a session when its days are removed, or no longer. */
   | { what: 'pin'; sessionId: string; pinned: boolean }
   /** Deletes a session from every file. */
@@ -189,6 +192,7 @@ export interface Answers {
   transcript: TranscriptPage;
   gitDiff: GitDiff;
   usage: UsageReport;
+  limits: LimitsReport;
   pin: boolean;
   erase: boolean;
   clients: LiveClient[];

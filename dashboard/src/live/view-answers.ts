@@ -3,6 +3,7 @@ import { parseMetrics } from '../contract/metrics';
 import type { Api } from './api';
 import type { Engine } from './engine';
 import { exportList } from './export';
+import { limitsOf, type LimitsReport } from './limits-report';
 import { loadChange, reportFiles, reportMemory } from './files-report';
 import type { Answers, Ask } from './protocol';
 import { reportTodos, todosOf, type TodoReport } from './reports';
@@ -12,6 +13,8 @@ import { reportUsage } from './usage-report';
 import { ViewApi } from './view-api';
 
 const OLDER_LISTS_MAX = 24;
+/** Each session tells them with every turn: these are of some hours. */
+const LIMITS_READ = 200;
 
 /** What was asked of the server for views; the engine lets it go with the data folder that it is from. */
 export class ForViews {
@@ -42,6 +45,8 @@ export async function answerView(engine: Engine, ask: Exclude<Ask, { what: 'deta
       return api.gitDiff(ask.path);
     case 'usage':
       return reportUsage(engine, api, ask);
+    case 'limits':
+      return loadLimits(engine, api, ask.midnight);
     case 'pin':
       await engine.api.act(ask.pinned ? 'PUT' : 'DELETE', `/api/v1/sessions/${encodeURIComponent(ask.sessionId)}/pin`);
       return true;
@@ -82,6 +87,13 @@ export async function answerView(engine: Engine, ask: Exclude<Ask, { what: 'deta
       await engine.api.emit('system', 'test', { message: 'A test event from the dashboard', sent_by: 'dashboard' });
       return true;
   }
+}
+
+/** The newest tellings of limits, however long ago, and the server's sum of today. */
+async function loadLimits(engine: Engine, api: ViewApi, midnight: number): Promise<LimitsReport> {
+  const now = Date.now() + (engine.link.skewMs ?? 0);
+  const [told, sums] = await Promise.all([engine.api.events({ namespace: '/claude', q: 'type:rate_limit,status_line', limit: LIMITS_READ }), engine.sums ? api.overTime({ from: midnight, to: Math.max(now, midnight + 3_600_000), step: '60m', group: 'model' }) : undefined]);
+  return { limits: limitsOf(told.events), today: sums?.total.costUsd === undefined ? undefined : { costUsd: sums.total.costUsd, estimatedUsd: sums.total.estimatedUsd } };
 }
 
 /** The lists in memory, and those of sessions whose last change is older than this tab (asked for once). */

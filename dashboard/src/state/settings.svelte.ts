@@ -14,6 +14,8 @@ class Settings {
   timeMode = $state<TimeMode>(oneOf(MODES, load('time'), 'local'));
   /** Notifications for sessions that need a person. */
   notify = $state(load('notify') === 'on');
+  /** What a day may cost, in dollars; 0: no limit. */
+  dayLimit = $state(Math.max(0, Number(load('day-limit') ?? 0) || 0));
   singleKeys = $state(load('single-keys') !== 'off');
   /** Columns of the list, in their order. */
   columns = $state.raw<readonly string[]>(columnsFrom(load('columns')));
@@ -36,6 +38,11 @@ class Settings {
   nextTimeMode(): TimeMode {
     this.setTimeMode(MODES[(MODES.indexOf(this.timeMode) + 1) % MODES.length] ?? 'local');
     return this.timeMode;
+  }
+
+  setDayLimit(usd: number): void {
+    this.dayLimit = Number.isFinite(usd) && usd > 0 ? usd : 0;
+    store('day-limit', String(this.dayLimit));
   }
 
   setNotify(on: boolean): void {
