@@ -1,5 +1,6 @@
 //! Erases sessions from the files of the store, one after the other, beside everything else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::app::App;
+use crate::recorder::NotStored;
 
 /// Between two tries, when a file could not be replaced, or its log was read.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -17,66 +19,93 @@ const AGAIN: Duration = Duration::from_millis(500);
 const LOG_AGAIN: Duration = Duration::from_millis(10);
 const LOG_TRIES: u32 = 1_000;
 
-/// What is being erased.
+/// What is being erased: that it is stands in the store, and here is who waits for it.
 #[derive(Default)]
 pub(crate) struct Erasing {
-    sessions: Mutex<Vec<String>>,
+    /// The sessions asked for since each of those who asked began to wait. One may be asked for twice, when events came
+    /// after the first time.
+    asked: Mutex<Vec<Arc<Asked>>>,
     begun: Notify,
     done: Notify,
 }
 
+/// One request to erase a session, as far as it has come.
+struct Asked {
+    session: String,
+    /// Nothing is left of it.
+    done: AtomicBool,
+}
+
 impl Erasing {
-    fn sessions(&self) -> MutexGuard<'_, Vec<String>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asked(&self) -> MutexGuard<'_, Vec<Arc<Asked>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session is about to be erased.
-    pub(crate) fn begin(&self, session: &str) {
-        self.sessions().push(session.to_owned());
+    /// Those who asked before this, if nothing is to be erased any more of what they asked for.
+    fn finish(&self, asked: &[Arc<Asked>], waiting: &[(String, u64)]) {
+        for one in asked.iter().filter(|one| waiting.iter().all(|(session, _)| *session != one.session)) {
+            one.done.store(true, Ordering::Release);
+        }
+        self.asked().retain(|one| !one.done.load(Ordering::Acquire));
+        self.done.notify_waiters();
     }
 
-    /// It is not, after all.
-    pub(crate) fn give_up(&self, session: &str) {
-        self.sessions().retain(|waiting| waiting != session);
-    }
-
-    /// It stands in the store that a session is to be erased.
-    pub(crate) fn wake(&self) {
-        self.begun.notify_one();
-    }
-
-    /// Waits until nothing is left of a session; false when that takes longer.
-    pub(crate) async fn finished(&self, session: &str, at_most: Duration) -> bool {
-        let finished = async {
-            loop {
-                let done = self.done.notified();
-                tokio::pin!(done);
-                // Before looking, so that nothing is missed between the two.
-                done.as_mut().enable();
-                if !self.sessions().iter().any(|waiting| waiting == session) {
-                    return;
-                }
-                done.await;
+    async fn finished(&self, asked: &Asked) {
+        loop {
+            let done = self.done.notified();
+            tokio::pin!(done);
+            // Before looking, so that nothing is missed between the two.
+            done.as_mut().enable();
+            if asked.done.load(Ordering::Acquire) {
+                return;
             }
-        };
-        tokio::time::timeout(at_most, finished).await.is_ok()
+            done.await;
+        }
     }
+}
+
+/// Erases a session, and waits a while for it: true when nothing is left. What has begun goes on when nobody waits.
+pub(crate) async fn erase(app: &Arc<App>, session: String, at_most: Duration) -> Result<bool, NotStored> {
+    let doing = Arc::clone(app);
+    let begun = app.tasks.spawn(async move {
+        doing.recorder.erase(session.clone()).await?;
+        doing.show_deleted(&session);
+        // Only now: what is waited for stands in the store.
+        let asked = Arc::new(Asked { session, done: AtomicBool::new(false) });
+        doing.erasing.asked().push(Arc::clone(&asked));
+        doing.erasing.begun.notify_one();
+        Ok(asked)
+    });
+    let asked = begun.await.map_err(|_| NotStored("the server is stopping".to_owned()))??;
+    Ok(tokio::time::timeout(at_most, app.erasing.finished(&asked)).await.is_ok())
+}
+
+/// What comes after a round.
+enum Next {
+    /// Nothing is to be erased.
+    Rest,
+    /// Something was erased, and something else may have been asked for since.
+    Look,
+    /// Something could not be erased.
+    TryAgain,
 }
 
 /// Erases what waits, and what will, until the server stops.
 pub(crate) fn start(app: &Arc<App>, eraser: Eraser, tasks: &mut JoinSet<()>) {
     let (app, eraser) = (Arc::clone(app), Arc::new(eraser));
     tasks.spawn(async move {
-        eraser.remove_leftovers();
+        let tidying = Arc::clone(&eraser);
+        let _ = tokio::task::spawn_blocking(move || tidying.remove_leftovers()).await;
         while !app.stopped.is_cancelled() {
-            let all_done = all(&app, &eraser).await.unwrap_or_else(|error| {
-                warn!("erasing a session: {error}");
-                false
+            let next = round(&app, &eraser).await.unwrap_or_else(|error| {
+                warn!("erasing sessions: {error}");
+                Next::TryAgain
             });
             tokio::select! {
                 () = app.stopped.cancelled() => return,
+                () = std::future::ready(()), if matches!(next, Next::Look) => {}
                 () = app.erasing.begun.notified() => {}
-                () = tokio::time::sleep(AGAIN), if !all_done => {}
+                () = tokio::time::sleep(AGAIN), if matches!(next, Next::TryAgain) => {}
             }
         }
     });
@@ -96,22 +125,41 @@ async fn empty_log(app: &Arc<App>, eraser: &Arc<Eraser>) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Erases every session that waits; false when something is left to do.
-async fn all(app: &Arc<App>, eraser: &Arc<Eraser>) -> Result<bool, StoreError> {
-    for (session, below) in eraser.waiting()? {
-        // What the catalog had before is not to be found in it, so it must have something else first.
-        if app.recorder.save().await.is_err() {
-            return Ok(false);
+/// Erases every session that waits; one that cannot be erased holds up no other.
+async fn round(app: &Arc<App>, eraser: &Arc<Eraser>) -> Result<Next, StoreError> {
+    // Before looking into the store: whoever asks later is not done by what is found there now.
+    let asked = app.erasing.asked().clone();
+    let looking = Arc::clone(eraser);
+    let Ok(waiting) = tokio::task::spawn_blocking(move || looking.waiting()).await else { return Ok(Next::TryAgain) };
+    let waiting = waiting?;
+    app.erasing.finish(&asked, &waiting);
+    let mut next = if waiting.is_empty() { Next::Rest } else { Next::Look };
+    for (session, below) in waiting {
+        match one(app, eraser, &session, below).await {
+            Ok(true) => {}
+            Ok(false) => next = Next::TryAgain,
+            Err(error) => {
+                warn!("erasing session {session}: {error}");
+                next = Next::TryAgain;
+            }
         }
-        let (erasing, stopped, id) = (Arc::clone(eraser), app.stopped.clone(), session.clone());
-        let erased = tokio::task::spawn_blocking(move || erasing.erase(&id, below, &|| stopped.is_cancelled())).await;
-        let Ok(erased) = erased else { return Ok(true) };
-        if erased? == Erased::Stopped || app.recorder.erased(session.clone()).await.is_err() {
-            return Ok(false);
-        }
-        empty_log(app, eraser).await?;
-        app.erasing.give_up(&session);
-        app.erasing.done.notify_waiters();
     }
+    Ok(next)
+}
+
+/// Erases one; false when something is left to do.
+async fn one(app: &Arc<App>, eraser: &Arc<Eraser>, session: &str, below: u64) -> Result<bool, StoreError> {
+    // What the catalog had before is not to be found in it, so it must have something else first. The file that is written
+    // must have nothing of it either.
+    if app.recorder.save().await.is_err() {
+        return Ok(false);
+    }
+    let (erasing, stopped, id) = (Arc::clone(eraser), app.stopped.clone(), session.to_owned());
+    let erased = tokio::task::spawn_blocking(move || erasing.erase(&id, below, &|| stopped.is_cancelled())).await;
+    let Ok(erased) = erased else { return Ok(false) };
+    if !matches!(erased?, Erased::Done(_)) || app.recorder.erased(session.to_owned(), below).await.is_err() {
+        return Ok(false);
+    }
+    empty_log(app, eraser).await?;
     Ok(true)
 }

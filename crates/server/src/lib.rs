@@ -49,6 +49,7 @@ use listener::Served;
 pub use live::admin::hash_password;
 pub use live::roster::Connected;
 use recorder::Recorder;
+pub use recorder::memory::checkpoint_without;
 pub use recorder::stored_record;
 pub use surroundings::Surroundings;
 

@@ -151,7 +151,10 @@ impl Writer {
             group.erase.push(session);
         }
         group.save |= told.save;
-        if let Some(session) = told.erased {
+        // Events that came after it was asked for may be of it, and it was asked for again.
+        if let Some((session, below)) = told.erased
+            && self.store.erasing(&session) == Some(below)
+        {
             group.batch.erased(&session);
         }
         if let Some((tallies, is_all)) = told.counted {
@@ -202,19 +205,24 @@ impl Writer {
                     self.hub.store_fails(false);
                 }
                 let changed = self.memory.commit();
+                let pinned = (!pins.is_empty()).then(|| changed.clone());
                 if !events.is_empty() || sessions_changed {
-                    self.hub.committed(self.store.next_seq() - 1, events.clone(), changed.clone());
+                    self.hub.committed(self.store.next_seq() - 1, events.clone(), changed);
                 }
                 self.unsaved |= sessions_changed;
-                if !pins.is_empty() {
+                if let Some(changed) = pinned {
                     self.hub.pinned(&pins, changed);
                 }
                 self.hub.unkept(volatile);
                 // Before anybody is told that it is done.
                 self.hub.erased(&erase);
+                let mut uncounted = Some((events, contexts, corrected));
                 if save {
-                    self.unsaved = true;
-                    self.save_checkpoint(clock::now());
+                    // What is saved with a number must have been counted up to it.
+                    if let Some((events, contexts, corrected)) = uncounted.take() {
+                        self.count(&events, &contexts, &corrected);
+                    }
+                    self.forget();
                 }
                 for (done, (numbers, _)) in waiting.into_iter().zip(told).filter_map(|(done, told)| Some((done?, told)))
                 {
@@ -222,8 +230,12 @@ impl Writer {
                     let _ = done.send(Ok(numbers));
                 }
                 // Nobody waits for this.
-                self.count(&events, &contexts, &corrected);
-                self.forget(&erase);
+                if let Some((events, contexts, corrected)) = uncounted {
+                    self.count(&events, &contexts, &corrected);
+                }
+                if !erase.is_empty() {
+                    self.forget();
+                }
             }
             Err(error) => self.not_stored(&error, events, volatile, waiting, &told),
         }
@@ -240,10 +252,7 @@ impl Writer {
     }
 
     /// Leaves nothing of sessions that are to be erased in memory, and nothing in a file that is still written.
-    fn forget(&mut self, sessions: &[String]) {
-        if sessions.is_empty() {
-            return;
-        }
+    fn forget(&mut self) {
         // What was counted is written, too: what is under its name is erased there.
         self.unsaved = true;
         if let Err(error) = self.store.begin_file() {

@@ -12,6 +12,7 @@ use crate::folder::{self, DayFile};
 use crate::index;
 use crate::inspect::{self, Fault};
 use crate::key::{self, Key};
+use crate::retention;
 use crate::schema;
 use crate::vault::{self, FileKey};
 
@@ -57,7 +58,8 @@ pub fn backup(dir: &Path, to: &Path, key: Option<&Key>) -> Result<Copied, StoreE
 pub fn restore(from: &Path, dir: &Path, key: Option<&Key>) -> Result<Copied, StoreError> {
     folder::create(dir)?;
     let _lock = folder::lock(dir)?;
-    if !folder::days(dir)?.is_empty() {
+    let (events, indexes) = what_is_there(dir)?;
+    if events {
         return Err(occupied("restoring to", dir));
     }
     let days = folder::days(from)?;
@@ -66,17 +68,46 @@ pub fn restore(from: &Path, dir: &Path, key: Option<&Key>) -> Result<Copied, Sto
         return Err(StoreError::Io { action: "restoring from", path: from.to_owned(), source });
     }
     let faults = inspect::verify(from, key)?;
-    let (mut files, mut bytes) = (Vec::new(), 0);
-    for day in days {
-        let (from, copy) = (DayFile::new(from, day), DayFile::new(dir, day));
-        bytes += copy_day(&from, &copy, key)?;
-        files.push(copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    // Indexes and sums of what was there before are of other events.
+    indexes.iter().for_each(|path| drop(fs::remove_file(path)));
+    if dir.join("catalog.db").exists() {
+        retention::set_file_aside(&dir.join("catalog.db"))?;
     }
-    bytes += copy_pinned(from, dir, key, &mut files)?;
-    // The state of what was there before is of other events.
-    remove_catalog(dir);
+    let (mut files, mut bytes) = (Vec::new(), 0);
+    let mut copy = || {
+        for day in &days {
+            let (from, copy) = (DayFile::new(from, *day), DayFile::new(dir, *day));
+            bytes += copy_day(&from, &copy, key)?;
+            files.push(copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        }
+        bytes += copy_pinned(from, dir, key, &mut files)?;
+        Ok(())
+    };
+    if let Err(error) = copy() {
+        // Half of it would be taken for all by the next start. None of these was there before.
+        for copy in days.iter().map(|day| DayFile::new(dir, *day)).chain([DayFile::pinned(dir)]) {
+            copy.all_paths().iter().for_each(|path| drop(fs::remove_file(path)));
+        }
+        return Err(error);
+    }
     copy_catalog(from, dir, key);
     Ok(Copied { files, bytes, faults })
+}
+
+/// Whether there is anything of events in a folder, a log or a key too, and the files of indexes.
+fn what_is_there(dir: &Path) -> Result<(bool, Vec<PathBuf>), StoreError> {
+    let failed = |source| StoreError::Io { action: "reading the folder", path: dir.to_owned(), source };
+    let (mut events, mut indexes) = (false, Vec::new());
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        events |= name.starts_with("events-") || name.starts_with("pinned.");
+        if name.starts_with("index-") {
+            indexes.push(entry.path());
+        }
+    }
+    Ok((events, indexes))
 }
 
 /// Copies what is pinned of days that are gone, if there is something.

@@ -1,17 +1,19 @@
 //! What spares the server work, or its clients a fresh start, when it starts again: the checkpoint of the live state, with
 //! the sums over time, and notes.
 //!
-//! Anything wrong with it makes it absent, never an error for whoever reads it.
+//! Anything wrong with it makes it absent, never an error for whoever reads it. One that is damaged, or of a form that is
+//! not known, is set aside and begun anew; one that cannot be opened just now is left alone.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tracing::warn;
 use zstd::zstd_safe::CParameter;
 
 use crate::error::StoreError;
 use crate::key::Key;
+use crate::retention;
 use crate::schema;
 use crate::sums::{self, Sums};
 use crate::vault;
@@ -38,12 +40,14 @@ pub(crate) struct Catalog {
     user: Option<Key>,
     connection: Option<Connection>,
     sums: Arc<Sums>,
+    /// Days whose sums are counted again, while what was counted of them before is still in the file.
+    counted_again: Option<Vec<i64>>,
 }
 
 impl Catalog {
     pub(crate) fn new(path: PathBuf, user: Option<Key>) -> Catalog {
         let sums = Arc::new(Sums::new(path.clone(), user.clone()));
-        Catalog { path, user, connection: None, sums }
+        Catalog { path, user, connection: None, sums, counted_again: None }
     }
 
     /// The sums over time, which are kept here.
@@ -54,11 +58,10 @@ impl Catalog {
     /// Makes ready for counting: tells whether all events up to the checkpoint have been counted. If not, they are to be
     /// counted again, and the shares of the days that are there are forgotten for it.
     pub(crate) fn begin_sums(&mut self, epoch: &str, days: &[i64], anew: bool) -> Result<bool, StoreError> {
-        let mut connection = self.take_connection()?;
-        let begun = sums::begin(&mut connection, epoch, days, anew);
-        let complete =
-            begun.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
-        self.connection = Some(connection);
+        // Until it is known that it worked: whoever cannot begin counts everything again.
+        self.counted_again = Some(days.to_vec());
+        let complete = self.change(|connection| sums::begin(connection, epoch, days, anew))?;
+        self.counted_again = None;
         if complete {
             self.sums.completed();
         }
@@ -69,11 +72,7 @@ impl Catalog {
     pub(crate) fn fold_sums(&mut self, now_ms: i64) -> Result<(), StoreError> {
         let sums = Arc::clone(&self.sums);
         let Some(_resting) = sums.try_rest() else { return Ok(()) };
-        let mut connection = self.take_connection()?;
-        let folded = sums::fold(&mut connection, now_ms);
-        folded.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
-        self.connection = Some(connection);
-        Ok(())
+        self.change(|connection| sums::fold(connection, now_ms))
     }
 
     /// Puts a state in place of the one before, and with it what was counted up to its number.
@@ -85,25 +84,23 @@ impl Catalog {
             path: self.path.clone(),
             source,
         })?;
-        let mut connection = self.take_connection()?;
+        if let Some(days) = self.counted_again.take() {
+            self.begin_sums(epoch, &days, true)?;
+        }
         // Held until it is over: whoever asks sees what was counted here or there, and never in both.
         let mut pending = sums.pending();
-        let mut save = || {
+        let saved = self.change(|connection| {
             let transaction = connection.transaction()?;
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO checkpoint (id, epoch, seq, state) VALUES (1, ?1, ?2, ?3)")?
                 .execute(params![epoch, seq as i64, packed])?;
             sums::write(&transaction, epoch, &pending, sums.is_complete())?;
             transaction.commit()
-        };
-        let saved = save();
+        });
         if saved.is_ok() {
             pending.clear();
         }
-        drop(pending);
-        saved.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
-        self.connection = Some(connection);
-        Ok(())
+        saved
     }
 
     /// The state last saved in this folder, if it is there and whole.
@@ -129,12 +126,20 @@ impl Catalog {
         }
     }
 
+    /// The id of the store whose state was saved last.
+    pub(crate) fn epoch(&mut self) -> Option<String> {
+        if self.connection.is_none() && self.path.exists() {
+            self.connection = self.open().ok();
+        }
+        let sql = "SELECT epoch FROM checkpoint WHERE id = 1";
+        self.connection.as_ref()?.query_row(sql, [], |row| row.get(0)).ok()
+    }
+
     /// Keeps and forgets notes, all or none.
     pub(crate) fn keep_notes(&mut self, notes: &[Note]) -> Result<(), StoreError> {
         let sums = Arc::clone(&self.sums);
         let Some(_resting) = sums.try_rest() else { return Err(self.resting()) };
-        let mut connection = self.take_connection()?;
-        let kept = (|| {
+        self.change(|connection| {
             let transaction = connection.transaction()?;
             for note in notes {
                 match &note.value {
@@ -145,10 +150,7 @@ impl Catalog {
                 };
             }
             transaction.commit()
-        })();
-        kept.map_err(|source| StoreError::Sql { action: "writing", path: self.path.clone(), source })?;
-        self.connection = Some(connection);
-        Ok(())
+        })
     }
 
     /// The notes of this folder; none when they cannot be read.
@@ -172,11 +174,21 @@ impl Catalog {
         StoreError::Io { action: "writing", path: self.path.clone(), source }
     }
 
-    fn take_connection(&mut self) -> Result<Connection, StoreError> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.open_or_replace(),
+    /// Changes something. A connection that failed is not used again.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let known = self.connection.take().filter(|_| !self.sums.is_distrusted());
+        let mut connection = known.map_or_else(|| self.open_or_replace(), Ok)?;
+        let changed = change(&mut connection).map_err(|source| StoreError::Sql {
+            action: "writing",
+            path: self.path.clone(),
+            source,
+        });
+        match &changed {
+            Ok(_) => self.connection = Some(connection),
+            Err(error) if is_of_no_use(error) => self.sums.distrust(),
+            Err(_) => {}
         }
+        changed
     }
 
     /// Empties the log into the file.
@@ -185,21 +197,20 @@ impl Catalog {
         self.connection = None;
     }
 
-    /// Opens the file; one that cannot be opened is thrown away: it is only a cache.
+    /// Opens the file. One that is of no use is set aside, for it alone has the sums of days that are gone; one that is busy,
+    /// or that the disk has no room for, is tried again the next time.
     fn open_or_replace(&self) -> Result<Connection, StoreError> {
-        if let Ok(connection) = self.open() {
-            return Ok(connection);
+        if !self.sums.is_distrusted() {
+            match self.open() {
+                Err(error) if is_of_no_use(&error) => {
+                    warn!("the sums over time begin anew, without days that are gone: {error}");
+                }
+                opened => return opened,
+            }
         }
         self.sums.lost();
-        let name = self.path.as_os_str();
-        let beside = |suffix: &str| {
-            let mut name = name.to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        for path in [self.path.clone(), beside("-wal"), beside("-shm"), vault::path_of(&self.path)] {
-            let _ = fs::remove_file(path);
-        }
+        retention::set_file_aside(&self.path)?;
+        self.sums.trust();
         self.open()
     }
 
@@ -217,6 +228,15 @@ impl Catalog {
         setup.map_err(|source| StoreError::Sql { action: "opening", path: self.path.clone(), source })?;
         Ok(connection)
     }
+}
+
+/// Whether a catalog will not get better by itself: damaged, of a key that is not there, or of another form.
+fn is_of_no_use(error: &StoreError) -> bool {
+    let is_other_form = matches!(error, StoreError::Sql { source, .. }
+        if source.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR));
+    let is_closed =
+        matches!(error, StoreError::WrongKey { .. } | StoreError::KeyMissing { .. } | StoreError::Newer { .. });
+    error.is_damage() || is_other_form || is_closed
 }
 
 fn pack(state: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::error::StoreError;
 use crate::folder::{DayFile, Folder, Opened};
@@ -72,6 +72,8 @@ pub struct Eraser {
 pub enum Erasing {
     /// Nothing is left of it in any file but the newest; so many events were erased.
     Done(u64),
+    /// The newest file has something of it: the writer is to go on in another one, and then it is to be tried again.
+    Newest,
     /// It was told to stop.
     Stopped,
 }
@@ -106,8 +108,21 @@ impl Eraser {
                 Err(error) => return Err(error),
             }
         }
-        self.erase_from_catalog(session);
+        if self.is_in_newest(session, below)? {
+            return Ok(Erasing::Newest);
+        }
+        self.erase_from_catalog(session)?;
         Ok(Erasing::Done(events))
+    }
+
+    /// Whether the file that is being written has something of the session, because no other could be begun.
+    fn is_in_newest(&self, session: &str, below: u64) -> Result<bool, StoreError> {
+        let Some(newest) = self.folder.files().pop() else { return Ok(false) };
+        if self.folder.seq_first_of(&newest)? >= below {
+            return Ok(false);
+        }
+        let numbers = |opened: &Opened| numbers_of(&opened.connection, session, below).map_err(newest.sql("reading"));
+        Ok(!self.folder.read(&newest, numbers)?.is_empty())
     }
 
     /// Writes a file anew if there is something of the session in it; how many events were left out.
@@ -118,6 +133,8 @@ impl Eraser {
         below: u64,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<u64>, StoreError> {
+        // What is copied into it meanwhile would not be in the one that takes its place.
+        let _pinning = file.is_pinned().then(|| self.folder.pinning());
         let found = self.folder.read(file, |opened| {
             let reading = file.sql("reading");
             let meta = schema::read_meta(&opened.connection).map_err(&reading)?;
@@ -160,6 +177,10 @@ impl Eraser {
             copy_all(&snapshot, &mut copy, file, session, numbers, stop).map_err(writing)
         })?;
         let Some(rewrites_to) = copied else { return Ok(false) };
+        let syncing = |source| StoreError::Io { action: "making durable", path: new.to_owned(), source };
+        // Most of it goes to the disk while nobody waits.
+        copy.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(writing)?;
+        File::open(new).and_then(|new| new.sync_all()).map_err(syncing)?;
         // From here on nobody writes the old file, removes it, or reads it.
         let _alone = self.folder.alone();
         if !self.folder.holds(file) {
@@ -186,10 +207,14 @@ impl Eraser {
         }
         let replace = || {
             File::open(new)?.sync_all()?;
+            // The log goes before: it is empty, and one that stayed would be taken for the new file's. Afterwards only what a
+            // reader of another process has made meanwhile is there.
+            let unlink_log =
+                || ["-wal", "-shm"].iter().for_each(|end| drop(fs::remove_file(with_suffix(&file.path, end))));
+            unlink_log();
+            key::sync_folder_of(&file.path)?;
             fs::rename(new, &file.path)?;
-            for suffix in ["-wal", "-shm"] {
-                let _ = fs::remove_file(with_suffix(&file.path, suffix));
-            }
+            unlink_log();
             key::sync_folder_of(&file.path)
         };
         replace().map_err(|source| StoreError::Io { action: "replacing", path: file.path.clone(), source })?;
@@ -198,10 +223,10 @@ impl Eraser {
     }
 
     /// The names that only this session had go from the sums, and everything that was ever in the catalog's file besides.
-    fn erase_from_catalog(&self, session: &str) {
+    fn erase_from_catalog(&self, session: &str) -> Result<(), StoreError> {
         let path = self.dir.join("catalog.db");
         if !path.exists() {
-            return;
+            return Ok(());
         }
         let _resting = self.sums.rest();
         let erase = || -> Result<(), StoreError> {
@@ -217,11 +242,15 @@ impl Eraser {
                 }
                 std::thread::sleep(BUSY);
             }
-            Ok(())
+            let source = std::io::Error::new(std::io::ErrorKind::WouldBlock, "it is read all the time");
+            Err(StoreError::Io { action: "emptying the log of", path: path.clone(), source })
         };
-        if let Err(error) = erase() {
-            warn!("a session's name may still be in the catalog: {error}");
+        let erased = erase();
+        if erased.as_ref().is_err_and(StoreError::is_damage) {
+            // It is set aside by whoever writes it, and then there is another to erase the name from.
+            self.sums.distrust();
         }
+        erased
     }
 
     /// Removes from the newest file's log what is not in the file any more, the last mark of an erased session; false when

@@ -43,6 +43,8 @@ pub(crate) struct Folder {
     idle_indexes: Mutex<Vec<((i64, u64), Connection)>>,
     /// Held while a file is removed or an older one is written.
     alone: Mutex<()>,
+    /// Held for as long as what is pinned gets more or less, or is written anew: before `alone`, which is held shortly.
+    pinning: Mutex<()>,
     /// One more than the last committed number.
     seq_next: AtomicU64,
 }
@@ -155,6 +157,7 @@ impl Folder {
             idle,
             idle_indexes,
             alone: Mutex::new(()),
+            pinning: Mutex::new(()),
             seq_next: AtomicU64::new(seq_next),
         }
     }
@@ -238,6 +241,12 @@ impl Folder {
     /// Nobody removes a file or writes an older one meanwhile.
     pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
         self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody else puts anything into what is pinned, takes anything out, or writes it anew meanwhile. Waited for by nobody
+    /// who writes new events.
+    pub(crate) fn pinning(&self) -> MutexGuard<'_, ()> {
+        self.pinning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn add(&self, file: Arc<DayFile>) {

@@ -7,6 +7,7 @@
 //! # Layout
 //!
 //! * [`Store`] (`writer.rs`): open, write a [`Batch`] in one transaction, roll over to the next day
+//! * `begun.rs`: where the writer begins, also when the newest file is damaged
 //! * [`Reader`] (`reader.rs`, `page.rs`): one event, its withheld bodies, a page of history
 //! * [`key`]: the user's key; `vault.rs`: the key of each file, wrapped by the user's
 //! * `folder.rs`: the day files, their number ranges, the lock; `day.rs`: their names and order; `schema.rs`: what is in one
@@ -33,6 +34,7 @@
 
 pub mod backup;
 mod batch;
+mod begun;
 mod catalog;
 mod codec;
 mod day;

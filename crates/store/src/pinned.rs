@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use rusqlite::{Connection, params};
 
+use crate::batch::Record;
 use crate::codec::Packer;
 use crate::error::StoreError;
 use crate::folder::{DayFile, Folder, Opened};
@@ -21,6 +22,9 @@ use crate::writer::{self, Options};
 
 /// What the position of no door begins with: the rest is a session's id.
 const MARK: &str = "pin ";
+
+/// Events copied or removed in one transaction: who enriches an event waits for no more than that.
+const CHUNK: usize = 200;
 
 /// Under which name it stands that a session is pinned.
 pub(crate) fn mark(session: &str) -> String {
@@ -45,6 +49,7 @@ pub(crate) fn keep(folder: &Folder, dir: &Path, day: &DayFile, pinned: &BTreeSet
     if numbers.is_empty() {
         return Ok(());
     }
+    let _pinning = folder.pinning();
     let file = folder.pinned().unwrap_or_else(|| Arc::new(DayFile::pinned(dir)));
     let mut connection = open(folder, &file)?;
     if !schema::is_initialised(&connection).map_err(file.sql("reading"))? {
@@ -53,15 +58,29 @@ pub(crate) fn keep(folder: &Folder, dir: &Path, day: &DayFile, pinned: &BTreeSet
         schema::initialise(&mut connection, &meta).map_err(file.sql("initialising"))?;
         writer::sync_folder(&file)?;
     }
+    folder.has_pinned(Arc::clone(&file));
     let mut packer = writer::packer_of(&file, &connection)?;
-    folder.read(day, |opened| copy((opened, day), (&mut connection, &file), &numbers, &mut packer))?;
-    drop(connection);
-    folder.has_pinned(file);
-    Ok(())
+    for numbers in numbers.chunks(CHUNK) {
+        let records = folder.read(day, |opened| read(opened, day, numbers))?;
+        // The writer may have an event to enrich in there.
+        let _alone = must_hold(folder, &file)?;
+        write(&mut connection, &records, &mut packer).map_err(file.sql("writing"))?;
+    }
+    must_hold(folder, &file).map(drop)
+}
+
+/// Nobody else writes what is pinned meanwhile; an error when it has been set aside.
+fn must_hold<'a>(folder: &'a Folder, file: &Arc<DayFile>) -> Result<MutexGuard<'a, ()>, StoreError> {
+    let alone = folder.alone();
+    match folder.pinned() {
+        Some(held) if Arc::ptr_eq(&held, file) => Ok(alone),
+        _ => Err(StoreError::Removed { path: file.path.clone() }),
+    }
 }
 
 /// Removes what is there of sessions that are not pinned any more.
 pub(crate) fn release(folder: &Folder, pinned: &BTreeSet<String>) -> Result<(), StoreError> {
+    let _pinning = folder.pinning();
     let Some(file) = folder.pinned() else { return Ok(()) };
     let kept = folder.read(&file, |opened| {
         let sql = "SELECT name FROM names WHERE id IN (SELECT DISTINCT session FROM heads)";
@@ -75,17 +94,21 @@ pub(crate) fn release(folder: &Folder, pinned: &BTreeSet<String>) -> Result<(), 
     }
     let numbers = folder.read(&file, |opened| numbers_of(&opened.connection, &file, &gone))?;
     let mut connection = open(folder, &file)?;
-    let mut remove = || {
+    let mut remove = |numbers: &[u64]| {
         let transaction = connection.transaction()?;
         for table in ["heads", "bodies", "contents"] {
             let mut delete = transaction.prepare(&format!("DELETE FROM {table} WHERE seq = ?1"))?;
-            for seq in &numbers {
+            for seq in numbers {
                 delete.execute([*seq as i64])?;
             }
         }
         transaction.commit()
     };
-    remove().map_err(file.sql("writing"))
+    for numbers in numbers.chunks(CHUNK) {
+        let _alone = must_hold(folder, &file)?;
+        remove(numbers).map_err(file.sql("writing"))?;
+    }
+    Ok(())
 }
 
 fn open(folder: &Folder, file: &DayFile) -> Result<Connection, StoreError> {
@@ -110,30 +133,32 @@ fn numbers_of(connection: &Connection, file: &DayFile, sessions: &BTreeSet<Strin
     Ok(numbers)
 }
 
-fn copy(
-    (from, day): (&Opened, &DayFile),
-    (connection, file): (&mut Connection, &DayFile),
-    numbers: &[u64],
-    packer: &mut Packer,
-) -> Result<(), StoreError> {
-    let writing = file.sql("writing");
-    let transaction = connection.transaction().map_err(&writing)?;
+/// Events of a day, with all that belongs to them.
+fn read(opened: &Opened, day: &DayFile, numbers: &[u64]) -> Result<Vec<Record>, StoreError> {
+    let mut reader = HeadReader::default();
+    let mut records = Vec::with_capacity(numbers.len());
+    for seq in numbers {
+        let head = reader.read(&opened.connection, *seq).map_err(day.sql("reading"))?;
+        let (Some(head), Some(json)) = (head, payload(opened, day, Payload::Body, *seq)?) else { continue };
+        records.push(Record { json, content: payload(opened, day, Payload::Content, *seq)?, ..head });
+    }
+    Ok(records)
+}
+
+fn write(connection: &mut Connection, records: &[Record], packer: &mut Packer) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
     {
         let (mut names, mut block) = (Names::default(), Block::new(0));
-        let mut heads = HeadWriter::new(&transaction, &mut names, &mut block).map_err(&writing)?;
-        let mut reader = HeadReader::default();
-        for seq in numbers {
-            let record = reader.read(&from.connection, *seq).map_err(day.sql("reading"))?;
-            let Some(record) = record else { continue };
-            for (table, which) in [("bodies", Payload::Body), ("contents", Payload::Content)] {
-                let Some(json) = payload(from, day, which, *seq)? else { continue };
-                let (codec, packed) = packer.pack(&json);
+        let mut heads = HeadWriter::new(&transaction, &mut names, &mut block)?;
+        for record in records {
+            for (table, json) in [("bodies", Some(&record.json)), ("contents", record.content.as_ref())] {
+                let Some(json) = json else { continue };
+                let (codec, packed) = packer.pack(json);
                 let sql = format!("INSERT OR REPLACE INTO {table} (seq, codec, json) VALUES (?1, ?2, ?3)");
-                let mut put = transaction.prepare_cached(&sql).map_err(&writing)?;
-                put.execute(params![*seq as i64, codec, packed]).map_err(&writing)?;
+                transaction.prepare_cached(&sql)?.execute(params![record.seq as i64, codec, packed])?;
             }
-            heads.append_alone(&record).map_err(&writing)?;
+            heads.append_alone(record)?;
         }
     }
-    transaction.commit().map_err(&writing)
+    transaction.commit()
 }

@@ -14,8 +14,10 @@ use tracing::{error, info, warn};
 use crate::day;
 use crate::error::StoreError;
 use crate::folder::{self, DayFile, Folder};
+use crate::index::with_suffix;
 use crate::key;
 use crate::pinned;
+use crate::vault;
 
 /// A clock that jumps may be wrong. So no day is old until the clock has run evenly for so long.
 const SETTLED: Duration = Duration::from_secs(600);
@@ -85,7 +87,7 @@ impl Keeper {
                 break;
             }
             if let Err(error) = pinned::keep(&self.folder, &self.dir, &file, &pinned) {
-                if matches!(error, StoreError::Removed { .. }) {
+                if matches!(&error, StoreError::Removed { path } if *path == file.path) {
                     continue;
                 }
                 warn!("{} is not removed, for what is pinned of it cannot be kept: {error}", file.path.display());
@@ -137,9 +139,10 @@ impl Keeper {
 
 /// Takes a day off the list and unlinks it.
 fn remove(folder: &Folder, file: &DayFile) {
-    // Whoever rewrites an event of it is waited for: it must not make the file anew.
-    let _alone = folder.alone();
+    // Whoever rewrites an event of it is waited for: it must not make the file anew. Nobody waits for the unlinking.
+    let alone = folder.alone();
     folder.forget(file);
+    drop(alone);
     unlink(file);
 }
 
@@ -178,6 +181,24 @@ pub(crate) fn set_aside(folder: &Folder, file: &DayFile) {
         Ok(()) => error!("{path} is damaged; it is set aside in {}, and the other days go on", aside.display()),
         Err(reason) => error!("{path} is damaged, and the other days go on; it stays where it is: {reason}"),
     }
+}
+
+/// Moves a damaged file that is of no day into the folder `damaged`, with its log and its key, under a name that is free.
+pub(crate) fn set_file_aside(path: &Path) -> Result<(), StoreError> {
+    let aside = path.with_file_name("damaged");
+    folder::create(&aside)?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let free = (1..).map(|number| if number == 1 { stem.to_string() } else { format!("{stem}-{number}") });
+    let mut targets = free.map(|stem| aside.join(format!("{stem}.db")));
+    let Some(to) = targets.find(|to| !to.exists() && !vault::path_of(to).exists()) else { return Ok(()) };
+    // The log first: a database that somebody makes here meanwhile must not find it.
+    let mut moves = ["-wal", "-shm", ""].map(|suffix| (with_suffix(path, suffix), with_suffix(&to, suffix))).to_vec();
+    moves.push((vault::path_of(path), vault::path_of(&to)));
+    for (from, to) in moves.into_iter().filter(|(from, _)| from.exists()) {
+        fs::rename(&from, to).map_err(|source| StoreError::Io { action: "setting aside", path: from, source })?;
+    }
+    error!("{} is of no use; it is set aside as {}", path.display(), to.display());
+    Ok(())
 }
 
 /// Bytes by day; what belongs to no day under `None`.

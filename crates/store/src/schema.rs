@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Once;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
@@ -82,7 +83,15 @@ pub(crate) fn open_reader(path: &Path, key: Option<&FileKey>, cache_kib: u32) ->
     Ok(connection)
 }
 
+/// SQLCipher makes itself ready with the first key that it is given, and refuses another one that comes meanwhile.
+static READY: Once = Once::new();
+
 fn connect(path: &Path, key: Option<&FileKey>, cache_kib: u32) -> Result<Connection, StoreError> {
+    READY.call_once(|| {
+        // Whatever is wrong shows with the file that was asked for.
+        let first = Connection::open_in_memory();
+        let _ = first.and_then(|first| first.execute_batch("PRAGMA cipher_log_level = NONE; PRAGMA key = 'first';"));
+    });
     let sql = |source| StoreError::Sql { action: "opening", path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
@@ -127,6 +136,20 @@ pub(crate) fn initialise_with(connection: &mut Connection, meta: &Meta, dictiona
     }
     drop(put);
     transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// Begins a file that has its tables, and has never had events, with what the file before has come to.
+pub(crate) fn begin_again(connection: &mut Connection, meta: &Meta) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute("DELETE FROM meta WHERE key LIKE 'position:%'", [])?;
+    let mut put = transaction.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?;
+    put.execute(params!["seq_first", meta.seq_first as i64])?;
+    put.execute(params!["seq_next", meta.seq_next as i64])?;
+    for (door, position) in &meta.positions {
+        put.execute(params![position_key(door), position])?;
+    }
+    drop(put);
     transaction.commit()
 }
 

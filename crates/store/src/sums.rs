@@ -9,6 +9,7 @@ mod durations;
 mod query;
 mod tables;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -137,7 +138,7 @@ impl Tallies {
     /// The sum of a name of a group in a minute, for events in the file of day `part`.
     pub fn of(&mut self, group: u8, name: &str, part: i64, time_ms: i64) -> &mut Sum {
         let full = self.sums.len() >= PENDING_MAX;
-        let name = self.number(if full { OTHER } else { cut(name) });
+        let name = if full { self.number(OTHER) } else { self.number(&named(group, name)) };
         let minute = time_ms.div_euclid(MINUTE_MS).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
         self.sums.entry(Cell { group, part: part as i32, minute, name }).or_default()
     }
@@ -174,6 +175,17 @@ impl Tallies {
     }
 }
 
+/// The name that something is counted under. Both of a pair, for two pairs must not become one.
+fn named(group: u8, name: &str) -> Cow<'_, str> {
+    match name.split_once(BETWEEN).filter(|_| group == PAIRS) {
+        Some((session, project)) if name.len() > NAME_BYTES_MAX => {
+            format!("{}{BETWEEN}{}", cut(session), cut(project)).into()
+        }
+        Some(_) => name.into(),
+        None => cut(name).into(),
+    }
+}
+
 fn cut(name: &str) -> &str {
     let end = (0..=NAME_BYTES_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
     &name[..end.unwrap_or(0)]
@@ -187,6 +199,8 @@ pub struct Sums {
     /// For asking; opened when it is first needed.
     reader: Mutex<Option<Connection>>,
     complete: AtomicBool,
+    /// Whether the file turned out to be damaged.
+    distrusted: AtomicBool,
     /// Held by whoever writes the catalog.
     resting: Mutex<()>,
 }
@@ -194,7 +208,8 @@ pub struct Sums {
 impl Sums {
     pub(crate) fn new(path: PathBuf, user: Option<Key>) -> Sums {
         let (pending, reader) = (Mutex::default(), Mutex::default());
-        Sums { path, user, pending, reader, complete: AtomicBool::new(false), resting: Mutex::new(()) }
+        let (complete, distrusted) = (AtomicBool::new(false), AtomicBool::new(false));
+        Sums { path, user, pending, reader, complete, distrusted, resting: Mutex::new(()) }
     }
 
     /// Counts. Held shortly: it is waited for by whoever asks.
@@ -224,6 +239,20 @@ impl Sums {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// The file is damaged: whoever writes it next sets it aside.
+    pub(crate) fn distrust(&self) {
+        self.distrusted.store(true, Ordering::Release);
+    }
+
+    /// It has been set aside.
+    pub(crate) fn trust(&self) {
+        self.distrusted.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_distrusted(&self) -> bool {
+        self.distrusted.load(Ordering::Acquire)
     }
 
     /// The file was replaced: connections to the old one are of no use, and what was counted is lost.

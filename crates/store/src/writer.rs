@@ -8,22 +8,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, TransactionBehavior, params};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::batch::Batch;
+use crate::begun::{self, Begun};
 use crate::catalog::{Catalog, Note};
 use crate::codec::Packer;
 use crate::day;
-use crate::erase::Eraser;
+use crate::erase::{self, Eraser};
 use crate::error::StoreError;
-use crate::folder::{self, DayFile, Folder, Opened};
+use crate::folder::{self, DayFile, Folder};
 use crate::heads::{Block, HeadWriter, Names};
 use crate::index::Words;
 use crate::index::indexer::Indexer;
 use crate::key::{self, Key};
 use crate::pinned;
 use crate::reader::Reader;
-use crate::retention::{Keep, Keeper};
+use crate::retention::{self, Keep, Keeper};
 use crate::schema::{self, Meta};
 use crate::sums::Sums;
 use crate::vault;
@@ -69,9 +70,16 @@ pub struct Store {
     _lock: folder::Lock,
 }
 
-struct Tail {
+pub(crate) struct Tail {
     names: Names,
     block: Block,
+}
+
+impl Tail {
+    /// What is to be remembered of a file in which `seq_next` is next.
+    pub(crate) fn read(connection: &Connection, seq_next: u64) -> rusqlite::Result<Tail> {
+        Ok(Tail { names: Names::default(), block: Block::unfinished(connection, seq_next)? })
+    }
 }
 
 impl Store {
@@ -86,36 +94,14 @@ impl Store {
         }
         folder::create(dir)?;
         let lock = folder::lock(dir)?;
-        let mut days = folder::days(dir)?;
-        if days.is_empty() {
-            days.push(day::day_of(now_ms));
-        }
-        let files: Vec<_> = days.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
+        let mut catalog = Catalog::new(dir.join("catalog.db"), key.cloned());
+        let mut files: Vec<_> = folder::days(dir)?.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
+        let Begun { connection, packer, meta, tail, damaged } =
+            begun::begin(&mut files, dir, key, &options, &mut catalog, now_ms)?;
         let file = Arc::clone(&files[files.len() - 1]);
-        let before = files.len().checked_sub(2).map(|at| Arc::clone(&files[at]));
-        let folder = Folder::new(key.cloned(), options.page_cache_kib / 4, files, 1).with_pinned(dir);
-        let mut connection = open_day(&file, key, &options)?;
-        if !schema::is_initialised(&connection).map_err(file.sql("reading"))? {
-            // Nothing is in it: it is new, or the process died while it was being made.
-            let meta = match before {
-                Some(before) => {
-                    let read = |opened: &Opened| schema::read_meta(&opened.connection).map_err(before.sql("reading"));
-                    starting(folder.read(&before, read)?)
-                }
-                None => Meta {
-                    epoch: key::encode_hex(&key::random::<16>()?),
-                    seq_first: 1,
-                    seq_next: 1,
-                    positions: Vec::new(),
-                },
-            };
-            schema::initialise(&mut connection, &meta).map_err(file.sql("initialising"))?;
-            sync_folder(&file)?;
-        }
-        let meta = schema::read_meta(&connection).map_err(file.sql("reading"))?;
+        let folder = Folder::new(key.cloned(), options.page_cache_kib / 4, files, meta.seq_next).with_pinned(dir);
+        damaged.iter().for_each(|file| retention::set_aside(&folder, file));
         file.knows_seq_first(meta.seq_first);
-        folder.committed(meta.seq_next);
-        let packer = packer_of(&file, &connection)?;
         let folder = Arc::new(folder);
         let start = |words| Indexer::start(Arc::clone(&folder), words, meta.epoch.clone());
         let indexer = options.words.map(start).transpose().map_err(|source| StoreError::Io {
@@ -124,14 +110,14 @@ impl Store {
             source,
         })?;
         Ok(Store {
-            catalog: Catalog::new(dir.join("catalog.db"), key.cloned()),
+            catalog,
             dir: dir.to_owned(),
             options,
             folder,
             epoch: meta.epoch,
             file,
             connection,
-            tail: None,
+            tail: Some(tail),
             seq_next: meta.seq_next,
             positions: meta.positions.into_iter().collect(),
             packer,
@@ -215,12 +201,14 @@ impl Store {
         }
         self.rewrite_older(batch)?;
         let seq_next = self.seq_next + batch.records.len() as u64;
-        // Taken out, so that a failure at any step leaves none behind.
-        let tail = match self.tail.take() {
-            Some(tail) => tail,
-            None => self.read_tail()?,
+        let tail = match self.commit(batch, seq_next) {
+            Err(error) if error.is_damage() => {
+                self.leave_file(&error)?;
+                self.commit(batch, seq_next)
+            }
+            committed => committed,
         };
-        self.tail = Some(self.commit(batch, seq_next, tail)?);
+        self.tail = Some(tail?);
         self.seq_next = seq_next;
         for (door, position) in &batch.positions {
             match position {
@@ -262,13 +250,23 @@ impl Store {
         self.file.day
     }
 
-    /// Goes on in a new file, although the day is not over, so that the one before can be written anew without a session.
+    /// Goes on in a new file, although the day is not over, if the one before may hold something of a session that is to be
+    /// erased: then that one can be written anew. After an error it is to be asked for again.
+    ///
+    /// What comes after the last file of a day goes into the first of the next day.
     pub fn begin_file(&mut self) -> Result<(), StoreError> {
-        let is_last = self.file.day.rem_euclid(day::FILES_A_DAY) == day::FILES_A_DAY - 1;
-        if is_last || self.folder.seq_first_of(&self.file)? == self.seq_next {
+        let marks = self.positions.iter().filter_map(|(name, value)| erase::marked(name, value));
+        let below = marks.map(|(_, below)| below).max().unwrap_or(0);
+        if self.folder.seq_first_of(&self.file)? >= below.min(self.seq_next) {
             return Ok(());
         }
         self.roll_over(self.file.day + 1)
+    }
+
+    /// Below which number the events of a session are to be erased, if they are.
+    pub fn erasing(&self, session: &str) -> Option<u64> {
+        let name = erase::mark(session);
+        erase::marked(&name, self.positions.get(&name)?).map(|(_, below)| below)
     }
 
     /// Erases sessions, when it is asked to.
@@ -299,13 +297,22 @@ impl Store {
         empty_log(&self.connection).map_err(self.file.sql("closing"))
     }
 
-    fn read_tail(&self) -> Result<Tail, StoreError> {
-        let block = Block::unfinished(&self.connection, self.seq_next).map_err(self.file.sql("reading"))?;
-        Ok(Tail { names: Names::default(), block })
+    /// Goes on in a new file, because the one that is written turned out to be damaged.
+    fn leave_file(&mut self, error: &StoreError) -> Result<(), StoreError> {
+        let damaged = Arc::clone(&self.file);
+        error!("writing {}: {error}", damaged.path.display());
+        self.roll_over(damaged.day + 1)?;
+        retention::set_aside(&self.folder, &damaged);
+        Ok(())
     }
 
     /// The transaction. Dropping it on an error rolls it back.
-    fn commit(&mut self, batch: &Batch, seq_next: u64, mut tail: Tail) -> Result<Tail, StoreError> {
+    fn commit(&mut self, batch: &Batch, seq_next: u64) -> Result<Tail, StoreError> {
+        // Taken out, so that a failure at any step leaves none behind.
+        let mut tail = match self.tail.take() {
+            Some(tail) => tail,
+            None => Tail::read(&self.connection, self.seq_next).map_err(self.file.sql("reading"))?,
+        };
         let (connection, packer) = (&mut self.connection, &mut self.packer);
         let mut write = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -366,16 +373,20 @@ impl Store {
 
     /// Goes on in a new day's file, with the epoch, the numbers and the positions of the one before.
     fn roll_over(&mut self, day: i64) -> Result<(), StoreError> {
-        let meta = starting(schema::read_meta(&self.connection).map_err(self.file.sql("reading"))?);
+        let positions = self.positions.clone().into_iter().collect();
+        let meta = Meta { epoch: self.epoch.clone(), seq_first: self.seq_next, seq_next: self.seq_next, positions };
         let file = DayFile::new(&self.dir, day);
         let mut connection = open_day(&file, self.folder.user(), &self.options)?;
-        // A day that failed half-way before may be complete by now.
-        if !schema::is_initialised(&connection).map_err(file.sql("reading"))? {
+        // Before there is anything in it: a file with tables is the one that the next start goes on in.
+        sync_folder(&file)?;
+        if schema::is_initialised(&connection).map_err(file.sql("reading"))? {
+            // It failed at the last step before, and the file before may have gone on since then.
+            schema::begin_again(&mut connection, &meta).map_err(file.sql("initialising"))?;
+        } else {
             schema::initialise(&mut connection, &meta).map_err(file.sql("initialising"))?;
         }
-        sync_folder(&file)?;
-        file.knows_seq_first(meta.seq_first);
         self.packer = packer_of(&file, &connection)?;
+        file.knows_seq_first(meta.seq_first);
         let file = Arc::new(file);
         let old_connection = std::mem::replace(&mut self.connection, connection);
         let old_file = std::mem::replace(&mut self.file, Arc::clone(&file));
@@ -390,18 +401,12 @@ impl Store {
     }
 }
 
-/// What a new file starts with.
-fn starting(before: Meta) -> Meta {
-    Meta { seq_first: before.seq_next, ..before }
-}
-
 /// Opens a day's file for writing, making it and its key if it is not there.
 pub(crate) fn open_day(file: &DayFile, key: Option<&Key>, options: &Options) -> Result<Connection, StoreError> {
-    let mut start = [0; 16];
-    let read = File::open(&file.path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
-    let is_plain = read == start.len() && &start == b"SQLite format 3\0";
+    let is_empty = fs::metadata(&file.path).map_or(true, |found| found.len() == 0);
+    let is_plain = is_plain(&file.path);
     let wrapped = vault::path_of(&file.path);
-    match (wrapped.exists(), read == 0) {
+    match (wrapped.exists(), is_empty) {
         (true, _) if !options.encrypted => {
             return Err(StoreError::Encryption { path: file.path.clone(), encrypted: true });
         }
@@ -430,6 +435,13 @@ pub(crate) fn open_day(file: &DayFile, key: Option<&Key>, options: &Options) -> 
         connection.query_row(&limit, [], |_| Ok(())).map_err(file.sql("opening"))?;
     }
     Ok(connection)
+}
+
+/// Whether a file begins as a database that is not encrypted.
+pub(crate) fn is_plain(path: &Path) -> bool {
+    let mut start = [0; 16];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && &start == b"SQLite format 3\0"
 }
 
 /// The packer with the dictionary that the file was begun with.

@@ -186,3 +186,44 @@ fn a_torn_log_loses_nothing_before_the_tear_and_is_told() {
         store.write(&batch(&store, 3), NOW_MS).unwrap();
     }
 }
+
+#[test]
+fn a_restore_takes_nothing_of_what_was_there_before_into_the_store() {
+    let scratch = Scratch::new();
+    filled(&scratch).close().unwrap();
+    let copy = scratch.dir().with_file_name("copy");
+    backup::backup(&scratch.dir(), &copy, Some(&key())).unwrap();
+    // A log, a key or something pinned of another store is no empty store, whatever its days are.
+    for left in ["events-2026-11-20.db-wal", "events-2026-11-21.key", "pinned.db"] {
+        let dir = scratch.dir().with_file_name("occupied");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(left), b"of before").unwrap();
+        let error = backup::restore(&copy, &dir, Some(&key())).unwrap_err();
+        assert!(error.to_string().contains("there is something in it already"), "{error}");
+        assert_eq!(fs::read(dir.join(left)).unwrap(), b"of before");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    let dir = scratch.dir().with_file_name("restored");
+    fs::create_dir(&dir).unwrap();
+    for left in ["index-2026-11-20.db", "index-2026-11-20.key", "index-2026-11-20.db-wal", "catalog.db"] {
+        fs::write(dir.join(left), b"of before").unwrap();
+    }
+    backup::restore(&copy, &dir, Some(&key())).unwrap();
+    assert!(!dir.join("index-2026-11-20.db-wal").exists());
+    assert_eq!(fs::read(dir.join("damaged/catalog.db")).unwrap(), b"of before");
+    assert_eq!(all_numbers(&open(&dir).reader(), &oldest(500)).len(), 1_500);
+}
+
+#[test]
+fn a_restore_that_fails_leaves_no_half_of_a_store() {
+    let scratch = Scratch::new();
+    filled(&scratch).close().unwrap();
+    let copy = scratch.dir().with_file_name("copy");
+    backup::backup(&scratch.dir(), &copy, Some(&key())).unwrap();
+    // The last day's key is of another file.
+    fs::copy(copy.join("events-2026-11-20.key"), copy.join("events-2026-11-22.key")).unwrap();
+    let dir = scratch.dir().with_file_name("restored");
+    backup::restore(&copy, &dir, Some(&key())).unwrap_err();
+    let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["store.lock"]);
+}

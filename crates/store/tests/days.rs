@@ -1,6 +1,7 @@
 //! One file for each day, numbers that go on across them, and positions that come along.
 
 use std::fs;
+use std::path::Path;
 
 use store::{Batch, Found, Options, Store, StoreError};
 
@@ -128,4 +129,133 @@ fn a_damaged_older_day_does_not_hold_up_new_events() {
     assert!(scratch.dir().join("damaged/events-2026-11-20.db").exists());
     assert!(scratch.dir().join("damaged/events-2026-11-20.key").exists());
     assert_eq!(store.seq_last(), 7);
+}
+
+/// What befalls the newest day before a start.
+const DAMAGES: [(&str, fn(&Path)); 6] = [
+    ("its first page is overwritten", |path| change(path, |bytes| bytes[..4_096].fill(0x5A))),
+    ("a bit of its header is flipped", |path| change(path, |bytes| bytes[5] ^= 1)),
+    ("it is cut to half", |path| change(path, |bytes| bytes.truncate(bytes.len() / 2))),
+    ("it is cut within its first page", |path| change(path, |bytes| bytes.truncate(1_000))),
+    ("all of its pages are flipped", |path| {
+        change(path, |bytes| (100..bytes.len()).step_by(4_096).for_each(|at| bytes[at] ^= 1));
+    }),
+    ("it is empty, and its log is not", |path| {
+        fs::write(path, b"").unwrap();
+        fs::write(path.with_extension("db-wal"), [7; 5_000]).unwrap();
+    }),
+];
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_newest_day_that_is_damaged_is_set_aside_at_the_start_and_no_number_is_given_out_twice() {
+    for encrypted in [true, false] {
+        for (what, damage) in DAMAGES {
+            let scratch = Scratch::new();
+            let options = Options { encrypted, ..Options::default() };
+            let open = |day: i64| Store::open(&scratch.dir(), Some(&key()), options.clone(), NOW_MS + day * DAY_MS);
+            let mut store = open(0).unwrap();
+            let first = Batch { positions: vec![("spool".into(), Some(b"then".to_vec()))], ..batch(&store, 300) };
+            store.write(&first, NOW_MS).unwrap();
+            let second = Batch { positions: vec![("spool".into(), Some(b"later".to_vec()))], ..batch(&store, 700) };
+            store.write(&second, NOW_MS + DAY_MS).unwrap();
+            let epoch = store.epoch().to_owned();
+            store.close().unwrap();
+            let path = scratch.dir().join("events-2026-11-21.db");
+            damage(&path);
+            let harmed = fs::read(&path).unwrap();
+
+            let mut store = open(1).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(store.epoch(), epoch, "{what}");
+            assert!(store.next_seq() > 1_000 && store.next_seq() < 2_000_000, "{what}: {}", store.next_seq());
+            let aside = scratch.dir().join("damaged/events-2026-11-21.db");
+            assert_eq!(fs::read(&aside).unwrap(), harmed, "{what}: as it was found");
+            assert_eq!(aside.with_extension("key").exists(), encrypted);
+            assert_eq!(store.position("spool").as_deref(), Some(&b"then"[..]), "{what}");
+            assert_eq!(all_numbers(&store.reader(), &newest(100)), (1..=300).rev().collect::<Vec<_>>(), "{what}");
+            assert!(matches!(store.reader().get(700).unwrap(), Found::Gone { .. }), "{what}");
+            let from = store.next_seq();
+            store.write(&batch(&store, 5), NOW_MS + DAY_MS).unwrap();
+            store.close().unwrap();
+            let store = open(1).unwrap();
+            assert_eq!(store.next_seq(), from + 5, "{what}");
+            assert_eq!(all_numbers(&store.reader(), &newest(100)).len(), 305, "{what}");
+            assert!(store::inspect::verify(&scratch.dir(), Some(&key())).unwrap().is_empty(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_only_day_is_set_aside_and_its_numbers_are_known_from_the_live_state() {
+    let scratch = Scratch::new();
+    let mut store = scratch.open();
+    store.write(&batch(&store, 50), NOW_MS).unwrap();
+    store.save_checkpoint(50, b"state").unwrap();
+    let epoch = store.epoch().to_owned();
+    store.close().unwrap();
+    fs::write(scratch.dir().join("events-2026-11-20.db"), [0x5A; 9_000]).unwrap();
+    let mut store = scratch.open();
+    assert_eq!(store.epoch(), epoch);
+    assert!(store.next_seq() > 50);
+    store.write(&batch(&store, 1), NOW_MS).unwrap();
+    assert!(scratch.dir().join("damaged/events-2026-11-20.db").exists());
+    assert!(scratch.dir().join("events-2026-11-20-2.db").exists());
+}
+
+#[test]
+fn damage_that_shows_while_events_are_written_begins_another_file() {
+    let scratch = Scratch::new();
+    let mut store = scratch.open();
+    store.write(&batch(&store, 300), NOW_MS).unwrap();
+    store.close().unwrap();
+    let small = Options { page_cache_kib: 8, ..Options::default() };
+    let mut store = Store::open(&scratch.dir(), Some(&key()), small, NOW_MS).unwrap();
+    change(&scratch.dir().join("events-2026-11-20.db"), |bytes| {
+        (4_096 + 100..bytes.len()).step_by(4_096).for_each(|at| bytes[at] ^= 1);
+    });
+    store.write(&batch(&store, 100), NOW_MS).unwrap();
+    assert_eq!(store.seq_last(), 400);
+    assert_eq!(all_numbers(&store.reader(), &newest(100)), (301..=400).rev().collect::<Vec<_>>());
+    assert!(scratch.dir().join("damaged/events-2026-11-20.db").exists());
+}
+
+#[test]
+fn a_file_that_could_not_be_begun_goes_on_where_the_one_before_ended() {
+    let scratch = Scratch::new();
+    let plain = Options { encrypted: false, ..Options::default() };
+    let open = |dir: &Path| Store::open(dir, None, plain.clone(), NOW_MS).unwrap();
+    let at = |position: &[u8]| vec![("spool".to_owned(), Some(position.to_vec()))];
+    let mut store = open(&scratch.dir());
+    store.write(&batch(&store, 10), NOW_MS).unwrap();
+    // The next day's file as it is when only the last step failed.
+    let half = scratch.dir().with_file_name("half");
+    store.write(&Batch { positions: at(b"then"), ..Batch::default() }, NOW_MS + DAY_MS).unwrap();
+    store.close().unwrap();
+    fs::rename(scratch.dir().join("events-2026-11-21.db"), &half).unwrap();
+
+    let mut store = open(&scratch.dir());
+    store.write(&Batch { positions: at(b"later"), ..batch(&store, 7) }, NOW_MS).unwrap();
+    fs::copy(&half, scratch.dir().join("events-2026-11-21.db")).unwrap();
+    let started = scratch.dir().with_file_name("started");
+    fs::create_dir(&started).unwrap();
+    for entry in fs::read_dir(scratch.dir()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), started.join(entry.file_name())).unwrap();
+    }
+    // Tried again while it runs, and at a start.
+    for (dir, mut store) in [(scratch.dir(), store), (started.clone(), open(&started))] {
+        assert_eq!(store.next_seq(), 18);
+        store.write(&batch(&store, 3), NOW_MS + DAY_MS).unwrap();
+        assert_eq!(store.position("spool").as_deref(), Some(&b"later"[..]));
+        assert_eq!(all_numbers(&store.reader(), &newest(100)), (1..=20).rev().collect::<Vec<_>>());
+        (1..=20).for_each(|seq| assert!(matches!(store.reader().get(seq).unwrap(), Found::Event(_)), "{seq}"));
+        store.close().unwrap();
+        let store = open(&dir);
+        assert_eq!((store.next_seq(), store.position("spool")), (21, Some(b"later".to_vec())));
+    }
 }

@@ -169,6 +169,70 @@ fn what_is_enriched_while_its_file_is_written_anew_stays_enriched_and_events_go_
 }
 
 #[test]
+fn it_is_not_done_while_the_file_that_is_written_still_has_something_of_it() {
+    let scratch = Scratch::new();
+    let mut store = open_indexed(&scratch.dir());
+    fill(&mut store, 0, 100);
+    let mut batch = Batch::default();
+    batch.erase(SECRET, store.next_seq());
+    store.write(&batch, NOW_MS).unwrap();
+    assert_eq!(store.erasing(SECRET), Some(101));
+    let eraser = store.eraser();
+    assert_eq!(eraser.erase(SECRET, 101, &|| false).unwrap(), Erasing::Newest);
+    assert!(store.reader().has_session(SECRET).unwrap());
+    store.begin_file().unwrap();
+    assert!(matches!(eraser.erase(SECRET, 101, &|| false).unwrap(), Erasing::Done(_)));
+    assert!(!store.reader().has_session(SECRET).unwrap());
+    // Asked for again, it begins no file: the one that is written has nothing of the session.
+    fill(&mut store, 0, 1);
+    store.begin_file().unwrap();
+    assert_eq!(inspect::days(&scratch.dir(), Some(&crate::scratch::key())).unwrap().len(), 2);
+}
+
+#[test]
+fn what_comes_after_the_last_file_of_a_day_goes_into_the_next_days() {
+    let scratch = Scratch::new();
+    let options = Options { encrypted: false, ..Options::default() };
+    let open = || Store::open(&scratch.dir(), None, options.clone(), NOW_MS).unwrap();
+    let mut store = open();
+    fill(&mut store, 0, 100);
+    store.close().unwrap();
+    let named = |name: &str| scratch.dir().join(name);
+    std::fs::rename(named("events-2026-11-20.db"), named("events-2026-11-20-1000.db")).unwrap();
+    let mut store = open();
+    begin(&mut store, 0);
+    fill(&mut store, 0, 10);
+    assert!(matches!(store.eraser().erase(SECRET, 101, &|| false).unwrap(), Erasing::Done(_)));
+    fill(&mut store, 1, 10);
+    let names: Vec<_> = inspect::days(&scratch.dir(), None).unwrap().into_iter().map(|day| day.name).collect();
+    assert_eq!(names, ["events-2026-11-20-1000.db", "events-2026-11-21.db"]);
+    assert_eq!(others(&store.reader()), not_secret(120));
+}
+
+#[test]
+fn a_catalog_that_cannot_be_written_leaves_it_undone() {
+    let scratch = Scratch::new();
+    let options = Options { encrypted: false, ..Options::default() };
+    let mut store = Store::open(&scratch.dir(), None, options, NOW_MS).unwrap();
+    fill(&mut store, 0, 100);
+    store.begin_sums(false).unwrap();
+    store.sums().pending().of(store::sums::SESSIONS, SECRET, store.day(), NOW_MS).events += 1;
+    store.save_checkpoint(store.seq_last(), b"state").unwrap();
+    begin(&mut store, 0);
+    let catalog = scratch.dir().join("catalog.db");
+    let other = rusqlite::Connection::open(&catalog).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.eraser().erase(SECRET, 101, &|| false).unwrap_err();
+    assert!(error.to_string().contains("catalog.db"), "{error}");
+    assert!(telling(&scratch.dir()).contains(&"catalog.db".to_owned()) || catalog.with_extension("db-wal").exists());
+    other.execute_batch("COMMIT").unwrap();
+    drop(other);
+    assert!(matches!(store.eraser().erase(SECRET, 101, &|| false).unwrap(), Erasing::Done(0)));
+    finish(&mut store, 0);
+    assert_eq!(telling(&scratch.dir()), [""; 0]);
+}
+
+#[test]
 fn killed_in_the_middle_it_goes_on_and_loses_nothing_else() {
     let scratch = Scratch::new();
     let mut store = open_indexed(&scratch.dir());

@@ -1,7 +1,7 @@
 //! Sums over time: kept with the checkpoint, by hours after a while, and for ever.
 
-use store::Store;
 use store::sums::{Asked, Binned, Sum, Sums};
+use store::{Options, Store};
 
 use crate::scratch::{NOW_MS, Scratch, batch};
 
@@ -112,7 +112,7 @@ fn when_all_is_counted_again_the_sums_of_days_that_are_gone_stay() {
     assert!(!store.sums().is_complete());
     let left = ask(&store.sums(), TWO - 500 * 24 * HOUR, TWO + HOUR, 24 * HOUR);
     assert_eq!(total(&left, "gone").events, 1, "that of the day that is there is counted again by whoever asked");
-    // Cut short before it was all counted, it begins again.
+    // Cut short before all of it was counted, counting begins again with the next start.
     count(&store, "gone", store.day(), TWO, 1);
     save(&mut store);
     store.close().unwrap();
@@ -120,6 +120,58 @@ fn when_all_is_counted_again_the_sums_of_days_that_are_gone_stay() {
     assert!(!store.begin_sums(false).unwrap());
     let left = ask(&store.sums(), TWO - 500 * 24 * HOUR, TWO + HOUR, 24 * HOUR);
     assert_eq!(total(&left, "gone").events, 1);
+}
+
+#[test]
+fn what_is_counted_again_because_counting_could_not_begin_is_not_counted_twice() {
+    let scratch = Scratch::new();
+    let plain = Options { encrypted: false, ..Options::default() };
+    let open = || Store::open(&scratch.dir(), None, plain.clone(), NOW_MS).unwrap();
+    let mut store = open();
+    store.begin_sums(false).unwrap();
+    store.write(&batch(&store, 3), NOW_MS).unwrap();
+    count(&store, "gone", store.day() - 400, TWO, 1);
+    (0..3).for_each(|_| count(&store, "here", store.day(), TWO, 1));
+    store.sums().completed();
+    save(&mut store);
+    store.close().unwrap();
+    let other = rusqlite::Connection::open(scratch.dir().join("catalog.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; DELETE FROM sum_state").unwrap();
+    let mut store = open();
+    store.begin_sums(true).unwrap_err();
+    other.execute_batch("ROLLBACK").unwrap();
+    // Whoever could not begin counts everything again.
+    (0..3).for_each(|_| count(&store, "here", store.day(), TWO, 1));
+    store.sums().completed();
+    save(&mut store);
+    let events = |name| total(&ask(&store.sums(), TWO, TWO + HOUR, HOUR), name).events;
+    assert_eq!((events("here"), events("gone")), (3, 1));
+    assert!(store.sums().is_complete());
+}
+
+#[test]
+fn a_long_project_of_a_deleted_session_goes_and_one_that_begins_alike_stays() {
+    let scratch = Scratch::new();
+    let mut store = scratch.open();
+    store.write(&batch(&store, 3), NOW_MS).unwrap();
+    store.begin_sums(false).unwrap();
+    let project = |end: &str| format!("{}{end}", "p".repeat(110));
+    for (session, project) in [("gone", project("one")), ("stays", project("two"))] {
+        let sums = store.sums();
+        let mut pending = sums.pending();
+        let session = format!("{session}-{}", "s".repeat(30));
+        let pair = format!("{session}{}{project}", store::sums::BETWEEN);
+        for (group, name) in
+            [(store::sums::SESSIONS, &session), (store::sums::PROJECTS, &project), (store::sums::PAIRS, &pair)]
+        {
+            pending.of(group, name, store.day(), NOW_MS).events += 1;
+        }
+    }
+    save(&mut store);
+    store.eraser().erase(&format!("gone-{}", "s".repeat(30)), 1, &|| false).unwrap();
+    let asked = Asked { group: store::sums::PROJECTS, from: TWO, to: TWO + HOUR, step: HOUR };
+    let left: Vec<_> = store.sums().ask(&asked).unwrap().names.into_keys().collect();
+    assert_eq!(left, [project("two")]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::access::Granted;
 use crate::app::App;
 use crate::clock;
+use crate::erasing;
 
 /// `{"sessions": [Session…]}`, most urgent first.
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
@@ -64,14 +65,7 @@ pub(crate) async fn erase(
 ) -> Result<Response, Problem> {
     granted.may_act("deleting sessions")?;
     let session = known(&app, asked).await?;
-    app.erasing.begin(&session);
-    if let Err(error) = app.recorder.erase(session.clone()).await {
-        app.erasing.give_up(&session);
-        return Err(Problem::store(error));
-    }
-    app.show_deleted(&session);
-    app.erasing.wake();
-    let deleted = app.erasing.finished(&session, ERASE_MAX).await;
+    let deleted = erasing::erase(&app, session.clone(), ERASE_MAX).await.map_err(Problem::store)?;
     let mut response = super::json(json!({ "session_id": session, "deleted": deleted }).to_string());
     if !deleted {
         *response.status_mut() = StatusCode::ACCEPTED;

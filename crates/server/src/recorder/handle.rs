@@ -40,8 +40,8 @@ pub(super) struct Told {
     pub(super) erase: Option<String>,
     /// Whether the checkpoint is to be written anew.
     pub(super) save: bool,
-    /// A session of which nothing is left in older files.
-    pub(super) erased: Option<String>,
+    /// A session of which nothing is left below a number.
+    pub(super) erased: Option<(String, u64)>,
     pub(super) done: Waiting,
 }
 
@@ -129,14 +129,14 @@ impl Recorder {
         self.send(Told { erase: Some(session), ..Told::default() }).await.map(drop)
     }
 
-    /// Writes the checkpoint anew, without sessions that are to be erased.
+    /// Writes the checkpoint anew, without sessions that are to be erased, and goes on in a file without them.
     pub(crate) async fn save(&self) -> Result<(), NotStored> {
         self.send(Told { save: true, ..Told::default() }).await.map(drop)
     }
 
-    /// A session was erased from older files: nothing is to say that it is to be.
-    pub(crate) async fn erased(&self, session: String) -> Result<(), NotStored> {
-        self.send(Told { erased: Some(session), ..Told::default() }).await.map(drop)
+    /// Nothing is left of a session below a number: nothing is to say that it is to be erased, unless it is once more.
+    pub(crate) async fn erased(&self, session: String, below: u64) -> Result<(), NotStored> {
+        self.send(Told { erased: Some((session, below)), ..Told::default() }).await.map(drop)
     }
 
     async fn tell(&self, facts: Vec<Fact>, position: Option<Position>, again: bool) -> Result<Vec<u64>, NotStored> {

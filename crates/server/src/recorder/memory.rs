@@ -152,6 +152,13 @@ pub(super) fn checkpoint(hub: &Hub, now: Time) -> (u64, Vec<u8>) {
     (seq, serde_json::to_vec(&checkpoint).unwrap_or_default())
 }
 
+/// A checkpoint without a session, for whoever erases one while no server runs.
+pub fn checkpoint_without(state: &[u8], session: &str) -> Vec<u8> {
+    let Ok(mut checkpoint) = serde_json::from_slice::<Checkpoint>(state) else { return Vec::new() };
+    checkpoint.sessions.retain(|known| known.session_id != session);
+    serde_json::to_vec(&checkpoint).unwrap_or_default()
+}
+
 /// The live state of an opened store: its checkpoint, and the events since then. Also the number up to which all events
 /// are to be counted again, because the sums over time are not there or not whole; 0 when they are.
 pub(crate) fn restore(store: &mut Store) -> (State, u64) {

@@ -175,8 +175,8 @@ pub(super) fn forget(connection: &mut Connection, session: &str) -> rusqlite::Re
         format!("SELECT DISTINCT id, sum_names.name FROM sum_names JOIN sums ON sums.name = id WHERE grp = {PAIRS}");
     let (own, others): (Vec<_>, Vec<_>) = names(&paired)?
         .into_iter()
-        .partition(|(_, pair)| pair.strip_prefix(session).is_some_and(|rest| rest.starts_with(BETWEEN)));
-    let project = |pair: &str| pair.rsplit_once(BETWEEN).map(|(_, project)| project.to_owned());
+        .partition(|(_, pair)| pair.strip_prefix(super::cut(session)).is_some_and(|rest| rest.starts_with(BETWEEN)));
+    let project = |pair: &str| pair.split_once(BETWEEN).map(|(_, project)| project.to_owned());
     let mut gone: Vec<(u8, String)> = own.iter().map(|(_, pair)| (PAIRS, pair.clone())).collect();
     gone.push((SESSIONS, session.to_owned()));
     let left: Vec<_> = others.iter().filter_map(|(_, pair)| project(pair)).collect();
@@ -189,7 +189,7 @@ pub(super) fn forget(connection: &mut Connection, session: &str) -> rusqlite::Re
     for (group, name) in gone {
         transaction.execute(
             "DELETE FROM sums WHERE grp = ?1 AND name = (SELECT id FROM sum_names WHERE name = ?2)",
-            params![group, super::cut(&name)],
+            params![group, &*super::named(group, &name)],
         )?;
     }
     transaction.execute("DELETE FROM sum_names WHERE id NOT IN (SELECT DISTINCT name FROM sums)", [])?;
