@@ -254,3 +254,72 @@ fn a_session_is_deleted_by_the_command_beside_the_monitor_and_without_it() {
     let sums = monitor.get("/api/v1/stats?group=session");
     assert!(sums["over_time"]["complete"] == true && !sums.to_string().contains(SECRET), "{sums}");
 }
+
+#[test]
+fn a_session_of_a_named_monitor_is_deleted_and_pinned_there_and_not_where_the_default_port_is() {
+    let home = Home::new();
+    let usual = home.monitor();
+    let named = Monitor::start(home.program(&[
+        "monitor",
+        "start",
+        "--foreground",
+        "--no-dashboard",
+        "--port",
+        "0",
+        "--name",
+        "other",
+    ]));
+    for monitor in [&usual, &named] {
+        a_secret_session(monitor, 2);
+    }
+    let session = format!("s-{SECRET}");
+    let run = |arguments: &[&str]| {
+        let arguments = [&["store", "--name", "other"], arguments].concat();
+        let mut command = home.program(&arguments);
+        // What a command means that names nothing.
+        command.env("CLAUDE_MPM_SOCKETIO_PORT", usual.port.to_string());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let pinned = |monitor: &Monitor| monitor.get("/api/v1/sessions")["sessions"][0]["pinned"].clone();
+    assert_eq!(run(&["pin", &session]).0, Some(0));
+    assert_eq!((pinned(&usual), pinned(&named)), (Value::Null, json!(true)));
+    let (code, said) = run(&["delete", &session, "--yes"]);
+    assert!(code == Some(0) && said.contains("is deleted"), "{said}");
+    assert!(usual.history().iter().any(is_secret));
+    assert!(!named.history().iter().any(is_secret));
+    // Somebody else holds the folder, and nobody answers for it: the other monitor is not asked instead.
+    let instance = home.path().join(".claude-mpm/monitor/other/instance.json");
+    std::fs::remove_file(instance).unwrap();
+    let (code, said) = run(&["delete", &session, "--yes"]);
+    assert!(code == Some(1) && said.contains("no monitor answers for it"), "{said}");
+    assert!(usual.history().iter().any(is_secret));
+}
+
+#[test]
+fn what_came_after_a_deletion_began_is_deleted_when_it_is_asked_for_again() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let lines: String = (0..5_000)
+        .map(|number| format!("{}\n", json!({ "namespace": "/log", "event": "message", "data": { "message": format!("line {number} {}", "x".repeat(300)) } })))
+        .collect();
+    for _ in 0..8 {
+        assert_eq!(monitor.post("/emit", &lines).0, 200);
+    }
+    a_secret_session(&monitor, 5);
+    let path = format!("/api/v1/sessions/s-{SECRET}");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| monitor.request("DELETE", &path, &[], ""));
+        eventually("it is gone from the list", || {
+            (!monitor.get("/api/v1/sessions").to_string().contains(SECRET)).then_some(())
+        });
+        // The day is still being written anew.
+        a_secret_session(&monitor, 5);
+        let (status, body) = monitor.request("DELETE", &path, &[], "");
+        assert_eq!(status, 200, "{body}");
+        assert!(!monitor.history().iter().any(is_secret));
+        let found = monitor.get(&format!("/api/v1/events?q={SECRET}"));
+        assert_eq!(found["events"], json!([]), "{found}");
+        assert_eq!(first.join().unwrap().0, 200);
+    });
+}

@@ -22,8 +22,6 @@ struct Place {
     dir: PathBuf,
     /// The user's key, if there is one.
     key: Option<Key>,
-    /// The port of its monitor, as far as it was named.
-    port: u16,
 }
 
 /// Runs it.
@@ -38,7 +36,7 @@ pub(crate) fn run(options: &StoreArgs) -> Result<(), Failure> {
     } else {
         None
     };
-    let place = Place { home, settings, dir, key, port };
+    let place = Place { home, settings, dir, key };
     match &options.command {
         StoreCommand::Info => info(&place),
         StoreCommand::Verify => verify(&place),
@@ -186,7 +184,7 @@ impl Place {
         Err(Failure::new(
             failed,
             format!("there is no store in {}", self.dir.display()),
-            "Name the port of its monitor with --port",
+            "Say whose it is with --port, or with --name if its monitor was started with one",
         ))
     }
 }

@@ -127,6 +127,11 @@ pub(crate) fn meant(home: &Home, said: Option<u16>, preferred: u16) -> Result<Ru
     Err(failure.with_code(3))
 }
 
+/// The monitor that runs in a folder, if it answers: the one whose store is there, whatever it is called.
+pub(crate) fn in_folder(dir: &Path) -> Option<Running> {
+    answering(read(&dir.join(FILE))?)
+}
+
 /// All monitors of this user that answer, by port.
 pub(crate) fn all_running(home: &Home) -> Vec<Running> {
     all(home).into_iter().filter_map(answering).collect()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::store::{Batch, Options, Store, StoreError};
+use ::store::{Batch, Erasing, Options, Store, StoreError};
 use bytes::Bytes;
 use http::Method;
 use http_body_util::Full;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::transfer::now_ms;
 use super::{Place, failed};
-use crate::daemon::probe;
+use crate::daemon::{instance, probe};
 use crate::report::{self, Failure};
 
 /// A monitor answers when it is done.
@@ -44,7 +44,7 @@ pub(super) fn delete(place: &Place, session: &str, yes: bool) -> Result<(), Fail
         return Err(Failure::new(FAILED, "it was not agreed to", "Say yes, or give --yes where nobody can be asked"));
     }
     let left = match open(place, FAILED, session)? {
-        Some(store) => erase(store, session).map(|()| false).map_err(|error| failed(FAILED, &error))?,
+        Some(store) => erase(store, session).map_err(|error| failed(FAILED, &error))?,
         None => {
             let path = format!("/api/v1/sessions/{}", encoded(session));
             ask(place, FAILED, Method::DELETE, &path)?["deleted"] == false
@@ -52,7 +52,7 @@ pub(super) fn delete(place: &Place, session: &str, yes: bool) -> Result<(), Fail
     };
     if left {
         report::line(format_args!(
-            "Session {session} is being deleted; the monitor goes on with it in the background."
+            "Session {session} is being deleted; a running monitor goes on with it in the background."
         ));
     } else {
         report::line(format_args!("Session {session} is deleted. Backups and exports made before still have it."));
@@ -67,34 +67,30 @@ fn agreed(session: &str) -> bool {
     read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-/// What a monitor does in the background, at once.
-fn erase(mut store: Store, session: &str) -> Result<(), StoreError> {
+/// What a monitor does in the background, at once. True when something is left to do.
+fn erase(mut store: Store, session: &str) -> Result<bool, StoreError> {
     let mut batch = Batch::default();
     batch.erase(session, store.next_seq());
     store.write(&batch, now_ms())?;
     store.begin_file()?;
-    if let Some((seq, state)) = store.load_checkpoint() {
-        store.begin_sums(false)?;
-        store.save_checkpoint(seq, &without(&state, session))?;
-    }
     let eraser = store.eraser();
+    let mut left = false;
     for (session, below) in eraser.waiting()? {
-        eraser.erase(&session, below, &|| false)?;
+        if let Some((seq, state)) = store.load_checkpoint() {
+            store.begin_sums(false)?;
+            store.save_checkpoint(seq, &server::checkpoint_without(&state, &session))?;
+        }
+        if !matches!(eraser.erase(&session, below, &|| false)?, Erasing::Done(_)) {
+            left = true;
+            continue;
+        }
         let mut batch = Batch::default();
         batch.erased(&session);
         store.write(&batch, now_ms())?;
     }
     eraser.empty_log()?;
-    store.close()
-}
-
-/// The live state without a session.
-fn without(state: &[u8], session: &str) -> Vec<u8> {
-    let mut state: Value = serde_json::from_slice(state).unwrap_or_default();
-    if let Some(sessions) = state["sessions"].as_array_mut() {
-        sessions.retain(|known| known["session_id"] != session);
-    }
-    state.to_string().into_bytes()
+    store.close()?;
+    Ok(left)
 }
 
 /// The store, with this session in it; `None` while a monitor has it.
@@ -118,15 +114,18 @@ fn open(place: &Place, what: &str, session: &str) -> Result<Option<Store>, Failu
 
 /// Asks the monitor to do it; its answer.
 fn ask(place: &Place, what: &str, method: Method, path: &str) -> Result<Value, Failure> {
-    let request = probe::get(place.port, path).method(method).body(Full::<Bytes>::default());
-    let request = request.map_err(|error| Failure::new(what, error, "Name a session by its id"))?;
-    let Some((status, answer)) = probe::ask(place.port, request, ANSWER_MAX) else {
-        return Err(Failure::new(
+    let silent = || {
+        Failure::new(
             what,
-            format!("another process has the store, and no monitor answers on port {}", place.port),
-            "Name the port of the monitor with --port",
-        ));
+            format!("another process has the store {}, and no monitor answers for it", place.dir.display()),
+            "Run this again when that process has ended, or when its monitor has started",
+        )
     };
+    // Who holds the folder, and not who has some port: there, another monitor may have a session of the same id.
+    let known = instance::in_folder(&place.dir).ok_or_else(silent)?.known;
+    let request = probe::get(known.port, path).method(method).body(Full::<Bytes>::default());
+    let request = request.map_err(|error| Failure::new(what, error, "Name a session by its id"))?;
+    let (status, answer) = probe::ask_at(&known.plan.host, known.port, request, ANSWER_MAX).ok_or_else(silent)?;
     let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     if (200..300).contains(&status) {
         return Ok(answer);
@@ -134,7 +133,7 @@ fn ask(place: &Place, what: &str, method: Method, path: &str) -> Result<Value, F
     let said = |key: &str| answer["error"][key].as_str().map(str::to_owned);
     Err(Failure::new(
         what,
-        said("message").unwrap_or_else(|| format!("what listens on port {} answered {status}", place.port)),
+        said("message").unwrap_or_else(|| format!("what listens on port {} answered {status}", known.port)),
         said("suggestion").unwrap_or_else(|| "Take its id from the page, or from claude-mpm store export".to_owned()),
     ))
 }
