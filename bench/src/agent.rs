@@ -119,6 +119,9 @@ fn key_ms(line: &CommandLine, home: &std::path::Path) -> Result<Vec<f64>> {
         keys.write_all(&[pressed]).context("pressing a key")?;
         loop {
             let length = shown.read(&mut piece).context("reading the terminal")?;
+            if length == 0 {
+                bail!("the agent ended after {key} keys");
+            }
             if piece[..length].contains(&pressed) {
                 break;
             }

@@ -132,7 +132,8 @@ fn a_damaged_older_day_does_not_hold_up_new_events() {
 }
 
 /// What befalls the newest day before a start.
-const DAMAGES: [(&str, fn(&Path)); 6] = [
+type Damage = (&'static str, fn(&Path));
+const DAMAGES: [Damage; 6] = [
     ("its first page is overwritten", |path| change(path, |bytes| bytes[..4_096].fill(0x5A))),
     ("a bit of its header is flipped", |path| change(path, |bytes| bytes[5] ^= 1)),
     ("it is cut to half", |path| change(path, |bytes| bytes.truncate(bytes.len() / 2))),

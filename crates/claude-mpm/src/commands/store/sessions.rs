@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::transfer::now_ms;
 use super::{Place, failed};
+use crate::daemon::answer::{self, Words, encoded};
 use crate::daemon::{instance, probe};
 use crate::report::{self, Failure};
 
@@ -124,23 +125,11 @@ fn ask(place: &Place, what: &str, method: Method, path: &str) -> Result<Value, F
     // Who holds the folder, and not who has some port: there, another monitor may have a session of the same id.
     let known = instance::in_folder(&place.dir).ok_or_else(silent)?.known;
     let request = probe::get(known.port, path).method(method).body(Full::<Bytes>::default());
-    let request = request.map_err(|error| Failure::new(what, error, "Name a session by its id"))?;
-    let (status, answer) = probe::ask_at(&known.plan.host, known.port, request, ANSWER_MAX).ok_or_else(silent)?;
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let request = request.map_err(|error| answer::unsendable(what, error))?;
+    let (status, body) = probe::ask_at(&known.plan.host, known.port, request, ANSWER_MAX).ok_or_else(silent)?;
     if (200..300).contains(&status) {
-        return Ok(answer);
+        return Ok(serde_json::from_slice(&body).unwrap_or_default());
     }
-    let said = |key: &str| answer["error"][key].as_str().map(str::to_owned);
-    Err(Failure::new(
-        what,
-        said("message").unwrap_or_else(|| format!("what listens on port {} answered {status}", known.port)),
-        said("suggestion").unwrap_or_else(|| "Take its id from the page, or from claude-mpm store export".to_owned()),
-    ))
-}
-
-/// A session's id as a part of a path.
-fn encoded(session: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let shown = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    session.bytes().map(shown).collect()
+    let words = Words { failed: what, nobody: "", help: "Take its id from the page, or from claude-mpm store export" };
+    Err(answer::refused(&format!("what listens on port {} answered {status}", known.port), &body, words))
 }
