@@ -205,3 +205,67 @@ fn a_token_that_cannot_be_handed_over_is_asked_for_and_not_forgotten() {
     let health = try_request(port, "GET", "/api/v1/sessions", &[("authorization", "Bearer secret")], "");
     assert_eq!(health.unwrap().0, 200, "the one that runs goes on");
 }
+
+/// A process that stands in for a client, and the file in which it says what it runs. Its session asks for permission,
+/// and the client says that it has been answered: once that is told, the client is known.
+fn client(home: &Home, port: u16, session: &str) -> (Client, std::path::PathBuf) {
+    let config = home.path().join(".claude");
+    let process = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let client = Client(process);
+    std::fs::create_dir_all(config.join("sessions")).unwrap();
+    let file = config.join("sessions").join(format!("{}.json", client.0.id()));
+    let later = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() + Duration::from_secs(60);
+    let says = json!({ "pid": client.0.id(), "sessionId": session, "status": "busy",
+        "statusUpdatedAt": u64::try_from(later.as_millis()).unwrap() });
+    std::fs::write(&file, says.to_string()).unwrap();
+    let transcript = config.join("projects/-w-app").join(format!("{session}.jsonl"));
+    let asked = json!({ "session_id": session, "hook_event_name": "PermissionRequest", "tool_name": "Write",
+        "tool_use_id": session, "tool_input": { "file_path": "/w/app/a", "content": "" }, "cwd": "/w/app",
+        "transcript_path": transcript });
+    home.hook(port, asked.to_string().as_bytes());
+    (client, file)
+}
+
+struct Client(std::process::Child);
+
+impl Client {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_client_that_is_killed_has_ended_also_when_no_monitor_ran() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let port = monitor.port;
+    let (mut first, _) = client(&home, port, "s1");
+    let (mut second, its_file) = client(&home, port, "s2");
+    let ended = |monitor: &support::Monitor, session: &str| {
+        eventually(&format!("{session} has ended"), || {
+            let sessions = monitor.get("/api/v1/sessions");
+            let mut of = sessions["sessions"].as_array().unwrap().iter().filter(|of| of["session_id"] == session);
+            let found = of.next().cloned().filter(|session| session["state"] == "ended");
+            found.map(|session| assert_eq!(session["reason"]["summary"], "client_gone", "{session:#}"))
+        });
+    };
+    monitor.history_when(|events| events.iter().filter(|event| event["kind"] == "tool_call.decided").count() == 2);
+    first.kill();
+    ended(&monitor, "s1");
+
+    monitor.kill();
+    second.kill();
+    // The next client tidies up after it.
+    std::fs::remove_file(its_file).unwrap();
+    let monitor = home.monitor_on(port);
+    ended(&monitor, "s2");
+    assert_eq!(monitor.history().iter().filter(|event| event["kind"] == "session.ended").count(), 2);
+}

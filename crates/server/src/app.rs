@@ -53,6 +53,8 @@ pub(crate) struct App {
     pub(crate) admin: Option<Admin>,
     /// What was read of the sessions that somebody looks at.
     pub(crate) stories: api::spans::Stories,
+    /// Exports that are being taken.
+    pub(crate) exports: api::export::Exports,
     /// Questions of which nothing would show that they were answered, by the events that asked. Short scopes only.
     unsure: Mutex<HashSet<u64>>,
     pub(crate) started_at: Time,
@@ -103,6 +105,7 @@ impl App {
             returning,
             registered: live::socketio::Registered::default(),
             stories: api::spans::Stories::default(),
+            exports: api::export::Exports::default(),
             unsure: Mutex::new(HashSet::new()),
             started_at: clock::now(),
             stopping: AtomicBool::new(false),
@@ -161,6 +164,7 @@ impl App {
 
     /// Tells whoever looks now that a session is gone. Not kept: nothing is to say that it was there.
     pub(crate) fn show_deleted(&self, session: &str) {
+        self.stories.forget(session);
         let now = clock::now();
         let data = json!({ "session_id": session });
         let mut fact = Fact::new(Kind::SessionDeleted, now, Source::Server, data);

@@ -17,6 +17,7 @@ mod app;
 mod clock;
 mod config;
 mod erasing;
+mod files;
 mod hub;
 pub mod ingest;
 mod listener;
@@ -134,6 +135,7 @@ impl Server {
         let hub = Arc::new(Hub::new(store.epoch().to_owned(), config::random_id()?, state));
         let positions = ingest::spool_door::positions(&store, &config.spools);
         let transcripts = ingest::transcripts::positions(&store);
+        let clients = ingest::clients::known(&store);
         let (keeper, eraser) = (store.keeper(config.keep, clock::now().ms()), store.eraser());
         let (recorder, thread) = Recorder::start(store, Arc::clone(&hub)).map_err(StartError::Thread)?;
 
@@ -146,8 +148,9 @@ impl Server {
         live::start(&app, &mut tasks);
         retention::start(&app, keeper, &mut tasks);
         erasing::start(&app, eraser, &mut tasks);
+        api::spans::start(&app, &mut tasks);
         ingest::spool_door::start(&app, positions, &mut tasks);
-        ingest::clients::start(&app, &mut tasks);
+        ingest::clients::start(&app, clients, &mut tasks);
         ingest::transcripts::start(&app, transcripts, &mut tasks);
         let router = router::router(&app);
         let second = app.stopped.child_token();

@@ -13,6 +13,7 @@ use event::spans::{Asked, KINDS, Story};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use store::{Direction, PageQuery, Reader, StoreError};
+use tokio::task::JoinSet;
 
 use super::problem::Problem;
 use crate::app::App;
@@ -88,7 +89,7 @@ pub(crate) async fn answer(
     }
     let (reader, kept) = (app.reader.clone(), app.stories.of(&session_id, corrections));
     let (id, app_then) = (session_id.clone(), Arc::clone(&app));
-    let telling = tokio::task::spawn_blocking(move || -> Result<Option<Vec<u8>>, StoreError> {
+    let telling = tokio::task::spawn_blocking(move || -> Result<Option<(Vec<u8>, bool)>, StoreError> {
         let mut story = kept.lock().unwrap_or_else(PoisonError::into_inner);
         let is_whole = read_on(&mut story, &id, &reader)?;
         app_then.stories.measured(&id, story.len());
@@ -102,12 +103,14 @@ pub(crate) async fn answer(
             json.pop();
             json.extend_from_slice(b",\"partial\":true}");
         }
-        Ok(Some(json))
+        Ok(Some((json, is_whole)))
     });
     let told = telling.await.map_err(Problem::store)?.map_err(Problem::store)?;
-    let json = told.ok_or_else(|| super::sessions::unknown(&session_id))?;
+    let (json, is_whole) = told.ok_or_else(|| super::sessions::unknown(&session_id))?;
     let mut response = super::json(json);
+    // Of a part it would say that nothing changed when the rest is there.
     if last_seq > 0
+        && is_whole
         && let Ok(tag) = tag.parse()
     {
         response.headers_mut().insert(header::ETAG, tag);
@@ -160,11 +163,21 @@ pub(super) fn read_on(story: &mut Story, session_id: &str, reader: &Reader) -> R
     })
 }
 
+/// Lets go, now and then, of what was read of sessions, until the server stops.
+pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
+    let app = Arc::clone(app);
+    tasks.spawn(async move {
+        while tokio::time::timeout(KEPT_FOR, app.stopped.cancelled()).await.is_err() {
+            app.stories.sweep();
+        }
+    });
+}
+
 impl Stories {
     /// The story of a session, as far as it was read; one that second tellings changed is read anew.
     pub(super) fn of(&self, session_id: &str, corrections: u64) -> Arc<Mutex<Story>> {
+        self.sweep();
         let mut kept = self.kept();
-        kept.retain(|kept| kept.asked_at.elapsed() < KEPT_FOR);
         if let Some(place) = kept.iter().position(|kept| kept.session_id == session_id) {
             let mut story = kept.remove(place);
             story.asked_at = Instant::now();
@@ -190,6 +203,16 @@ impl Stories {
         story
     }
 
+    /// Nobody is to see this session any more.
+    pub(crate) fn forget(&self, session_id: &str) {
+        self.kept().retain(|kept| kept.session_id != session_id);
+    }
+
+    /// Lets go of what nobody has asked for in a while.
+    fn sweep(&self) {
+        self.kept().retain(|kept| kept.asked_at.elapsed() < KEPT_FOR);
+    }
+
     /// Takes note of how large a story is; the ones asked for longest ago make room.
     fn measured(&self, session_id: &str, spans: usize) {
         let mut kept = self.kept();
@@ -203,5 +226,27 @@ impl Stories {
 
     fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_deleted_or_that_nobody_asks_for_is_not_kept() {
+        let stories = Stories::default();
+        let first = stories.of("s1", 0);
+        assert!(Arc::ptr_eq(&first, &stories.of("s1", 0)));
+        assert!(!Arc::ptr_eq(&first, &stories.of("s1", 1)), "second tellings changed it");
+        stories.forget("s1");
+        assert!(stories.kept().is_empty());
+        stories.of("s2", 0);
+        stories.of("s3", 0);
+        let long_ago = Instant::now().checked_sub(KEPT_FOR).unwrap();
+        stories.kept()[0].asked_at = long_ago;
+        stories.sweep();
+        let left: Vec<_> = stories.kept().iter().map(|kept| kept.session_id.clone()).collect();
+        assert_eq!(left, ["s3"]);
     }
 }

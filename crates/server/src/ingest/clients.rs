@@ -5,20 +5,23 @@
 //! it does into `sessions/PID.json`, and runs an approved command as a child of its own. Both are looked at closely only
 //! while somebody is asked; what neither shows is marked unsure.
 
-mod process;
+pub(super) mod process;
 mod registry;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use event::event::{Fact, Outcome, Source, Time};
 use event::session::{Need, NeedKind, Session};
 use event::summary;
 use event::vocabulary::Kind;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::Found;
+use sha2::{Digest, Sha256};
+use store::{Found, Store};
 use tokio::task::JoinSet;
 use tracing::debug;
 
@@ -55,40 +58,73 @@ const LOOK_ELSEWHERE_EVERY: Duration = Duration::from_secs(5);
 /// Sessions remembered that ended without a word.
 const ENDED_MAX: usize = 10_000;
 
+/// Under which the clients that run are stored, as the position of a door.
+const DOOR: &str = "clients";
+
+/// Clients that are stored; nobody runs as many.
+const STORED_MAX: usize = 1_000;
+
 /// Starts to look.
-pub(crate) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>) {
-    tasks.spawn(watch(Arc::clone(app)));
+pub(crate) fn start(app: &Arc<App>, clients: Clients, tasks: &mut JoinSet<()>) {
+    tasks.spawn(watch(Arc::clone(app), clients));
 }
 
 /// A client that is known to run a session.
-#[derive(Debug)]
-struct Client {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Client {
     pid: u32,
     started: String,
     /// When it was seen to be gone.
-    gone: Option<tokio::time::Instant>,
+    #[serde(skip)]
+    gone: Option<Instant>,
+}
+
+/// The clients by the sessions that they run; as they are stored, by digests of those: a session that is deleted is
+/// named nowhere.
+pub(crate) type Clients = HashMap<String, Client>;
+
+/// The clients that ran when the store was last written: one that is killed while no monitor runs leaves nothing else
+/// behind.
+pub(crate) fn known(store: &Store) -> Clients {
+    store.position(DOOR).and_then(|known| serde_json::from_slice(&known).ok()).unwrap_or_default()
 }
 
 /// What is known from one look to the next.
 struct Watch {
     app: Arc<App>,
     registry: Registry,
-    clients: HashMap<String, Client>,
+    clients: Clients,
+    /// What of them is stored.
+    stored: Vec<u8>,
     /// When each session's client was last seen to wait for an answer.
     waited: HashMap<String, i64>,
     /// The command of each question about one, as it is found in a child's arguments.
     commands: HashMap<u64, Option<String>>,
     told: HashSet<u64>,
     /// Clients whose number is none of this machine's, with the one they have here: they are in containers.
-    elsewhere: HashMap<(u32, String), (Option<u32>, tokio::time::Instant)>,
+    elsewhere: HashMap<(u32, String), (Option<u32>, Instant)>,
     /// Sessions that were said to have ended, because their client was not to be seen.
     ended: HashSet<String>,
 }
 
-async fn watch(app: Arc<App>) {
+/// What came of a look.
+struct Looked {
+    facts: Vec<Fact>,
+    /// Questions that may be over.
+    unsure: HashSet<u64>,
+    /// Whether anybody is asked.
+    asked: bool,
+}
+
+async fn watch(app: Arc<App>, mut known: Clients) {
+    let clients: Clients = {
+        let state = app.hub.state();
+        state.sessions.keys().filter_map(|session| Some((session.clone(), known.remove(&digest(session))?))).collect()
+    };
     let mut watch = Watch {
         registry: Registry::new(),
-        clients: HashMap::new(),
+        stored: stored(&clients),
+        clients,
         waited: HashMap::new(),
         commands: HashMap::new(),
         told: HashSet::new(),
@@ -99,13 +135,21 @@ async fn watch(app: Arc<App>) {
     let changed = watch.registry.changed();
     let mut cursor = app.hub.outbox.subscribe();
     loop {
-        let asked = watch.look().await;
-        let until = tokio::time::Instant::now() + if asked { LOOK_CLOSELY_EVERY } else { LOOK_EVERY };
+        // It reads a good deal of `/proc`.
+        let looking = tokio::task::spawn_blocking(move || {
+            let looked = watch.look();
+            (watch, looked)
+        });
+        let Ok((back, looked)) = looking.await else { return };
+        watch = back;
+        let asked = looked.asked;
+        watch.tell(looked).await;
+        let until = Instant::now() + if asked { LOOK_CLOSELY_EVERY } else { LOOK_EVERY };
         loop {
             tokio::select! {
                 () = app.stopped.cancelled() => return,
                 () = changed.notified() => break,
-                () = tokio::time::sleep_until(until) => break,
+                () = tokio::time::sleep_until(until.into()) => break,
                 next = app.hub.outbox.next(&mut cursor, usize::MAX) => match next {
                     Next::Closed => return,
                     // Anything else can wait for the next look.
@@ -126,8 +170,37 @@ fn asks(kind: Kind) -> bool {
 }
 
 impl Watch {
-    /// Looks at all clients once. Returns whether anybody is asked.
-    async fn look(&mut self) -> bool {
+    /// Records what a look has shown.
+    async fn tell(&mut self, looked: Looked) {
+        self.app.set_unsure(looked.unsure);
+        let running = stored(&self.clients);
+        if looked.facts.is_empty() && running == self.stored {
+            return;
+        }
+        let ended: Vec<String> = looked
+            .facts
+            .iter()
+            .filter(|fact| fact.kind == Kind::SessionEnded)
+            .filter_map(|fact| fact.session_id.clone())
+            .collect();
+        match self.app.recorder.record_from(looked.facts, (DOOR.to_owned(), Some(running.clone())), false).await {
+            Ok(_) => {
+                self.stored = running;
+                for session in ended {
+                    self.clients.remove(&session);
+                    self.ended.insert(session);
+                }
+            }
+            // The next look shows it again.
+            Err(error) => {
+                debug!("what clients showed: {error}");
+                self.told.clear();
+            }
+        }
+    }
+
+    /// Looks at all clients once. Blocking.
+    fn look(&mut self) -> Looked {
         let now = clock::now();
         let sessions: Vec<Arc<Session>> = {
             let state = self.app.hub.state();
@@ -136,14 +209,7 @@ impl Watch {
             state.sessions.values().filter(live).cloned().collect()
         };
         let folders: HashSet<PathBuf> = sessions.iter().filter_map(|session| config_of(session)).collect();
-        let registry = std::mem::replace(&mut self.registry, Registry::new_idle());
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut registry = registry;
-            let running = registry.read(&folders);
-            (registry, running)
-        });
-        let Ok((registry, running)) = reading.await else { return false };
-        self.registry = registry;
+        let running = self.registry.read(&folders);
         let mut facts = Vec::new();
         let mut unsure = HashSet::new();
         let mut asked = false;
@@ -173,14 +239,7 @@ impl Watch {
             }
         }
         self.forget(&sessions);
-        self.app.set_unsure(unsure);
-        if !facts.is_empty()
-            && let Err(error) = self.app.recorder.record(facts).await
-        {
-            debug!("what clients showed: {error}");
-            self.told.clear();
-        }
-        asked
+        Looked { facts, unsure, asked }
     }
 
     /// A client with the number that it has here, if it lives.
@@ -191,7 +250,7 @@ impl Watch {
         let key = (running.pid, running.started.clone());
         let (elsewhere, looked) = match self.elsewhere.get(&key) {
             Some((pid, looked)) if looked.elapsed() < LOOK_ELSEWHERE_EVERY => (*pid, *looked),
-            _ => (process::seen_from_here(running.pid, &running.started), tokio::time::Instant::now()),
+            _ => (process::seen_from_here(running.pid, &running.started), Instant::now()),
         };
         if self.elsewhere.len() > ENDED_MAX {
             self.elsewhere.clear();
@@ -251,22 +310,22 @@ impl Watch {
         let known = client.as_ref().is_some_and(|client| !process::is_alive(client.pid, &client.started));
         // A file that is left behind names a client of before this monitor looked.
         let (pid, gone) = match (client, entries.first()) {
-            (Some(client), _) if known => (client.pid, client.gone.get_or_insert_with(tokio::time::Instant::now)),
+            (Some(client), _) if known => (client.pid, client.gone.get_or_insert_with(Instant::now)),
             (None, Some(left)) if now.since(session.last_event_at) > SILENT_WITHOUT_CLIENT_MS => {
                 let client = Client { pid: left.pid, started: left.started.clone(), gone: None };
                 let client = self.clients.entry(session.session_id.clone()).or_insert(client);
-                (left.pid, client.gone.get_or_insert_with(tokio::time::Instant::now))
+                (left.pid, client.gone.get_or_insert_with(Instant::now))
             }
             _ => return None,
         };
-        if gone.elapsed() < HOOK_ON_ITS_WAY {
+        // Hooks that ran while no monitor did come first.
+        let is_read = self.app.spool_backlogs.iter().all(|backlog| backlog.load(Relaxed) == 0);
+        if gone.elapsed() < HOOK_ON_ITS_WAY || !is_read {
             return None;
         }
-        self.clients.remove(&session.session_id);
         if self.ended.len() > ENDED_MAX {
             self.ended.clear();
         }
-        self.ended.insert(session.session_id.clone());
         let mut fact =
             Fact::new(Kind::SessionEnded, now, Source::Server, json!({ "reason": "client_gone", "pid": pid }));
         fact.session_id = Some(session.session_id.clone());
@@ -283,6 +342,17 @@ impl Watch {
         self.commands.retain(|seq, _| open.contains(seq));
         self.told.retain(|seq| open.contains(seq));
     }
+}
+
+/// The clients as they are stored: always in the same order.
+fn stored(clients: &Clients) -> Vec<u8> {
+    let few: BTreeMap<String, &Client> =
+        clients.iter().take(STORED_MAX).map(|(session, client)| (digest(session), client)).collect();
+    serde_json::to_vec(&few).unwrap_or_default()
+}
+
+fn digest(session: &str) -> String {
+    Sha256::digest(session).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What was seen of a question.

@@ -49,6 +49,9 @@ const MISSING_MS: u64 = 30_000;
 /// Files followed at a time; the subagents of a session have one each.
 const FILES_MAX: usize = 4_096;
 
+/// Files that are forgotten at a start; the rest is at the next ones.
+const FORGOTTEN_MAX: usize = 1_000;
+
 /// Sessions that are known to have been looked for; beyond it they are looked for once more.
 const HEARD_MAX: usize = 10_000;
 
@@ -71,14 +74,22 @@ struct Door {
     positions: HashMap<PathBuf, Vec<u8>>,
     files: HashMap<PathBuf, Followed>,
     folders: Folders,
-    /// Whether a session that has just begun has no file yet.
-    is_missing: bool,
+    /// Files of sessions that have just begun, and are not there yet.
+    missing: HashSet<PathBuf>,
+    /// Where sessions that are followed have the folder of their subagents.
+    beside: HashSet<PathBuf>,
 }
 
 async fn follow(app: Arc<App>, positions: HashMap<PathBuf, Vec<u8>>) {
-    let mut door =
-        Door { positions, files: HashMap::new(), folders: Folders::new(), is_missing: false, app: Arc::clone(&app) };
-    door.forget_removed().await;
+    let mut door = Door {
+        positions,
+        files: HashMap::new(),
+        folders: Folders::new(),
+        missing: HashSet::new(),
+        beside: HashSet::new(),
+        app: Arc::clone(&app),
+    };
+    let mut is_tidy = false;
     let changed = door.folders.changed();
     let mut cursor = app.hub.outbox.subscribe();
     let mut looked = None::<Instant>;
@@ -86,17 +97,18 @@ async fn follow(app: Arc<App>, positions: HashMap<PathBuf, Vec<u8>>) {
     while !app.stopped.is_cancelled() {
         let notified = changed.notified();
         let touched = door.folders.touched();
-        let is_new =
-            |path: &PathBuf| path.extension().is_some_and(|it| it == "jsonl") && !door.files.contains_key(path);
-        let every = if door.is_missing { LOOK_FOR_NEW_EVERY } else { LOOK_EVERY };
-        if looked.is_none_or(|at| at.elapsed() >= every) || touched.iter().any(is_new) {
+        if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) || touched.iter().any(|path| door.is_new(path)) {
             looked = Some(Instant::now());
             door.find_files().await;
             door.read_all(|_| true).await;
         } else {
             door.read_all(|path| touched.contains(path)).await;
         }
+        if !std::mem::replace(&mut is_tidy, true) {
+            door.forget_removed().await;
+        }
         let soonest = door.files.values().filter_map(Followed::settles_in).min();
+        let every = if door.missing.is_empty() { LOOK_EVERY } else { LOOK_FOR_NEW_EVERY };
         tokio::select! {
             () = app.stopped.cancelled() => return,
             () = notified => {}
@@ -118,20 +130,42 @@ async fn follow(app: Arc<App>, positions: HashMap<PathBuf, Vec<u8>>) {
             },
             () = tokio::time::sleep(soonest.unwrap_or(LOOK_EVERY).min(every)) => {}
         }
+        if door.came().await {
+            looked = None;
+        }
     }
 }
 
 impl Door {
     /// Positions of files that the client has removed would be carried along for ever.
     async fn forget_removed(&mut self) {
-        let gone: Vec<PathBuf> =
-            self.positions.keys().filter(|path| matches!(path.try_exists(), Ok(false))).cloned().collect();
-        for path in gone {
+        let known: Vec<PathBuf> = self.positions.keys().cloned().collect();
+        let looking = tokio::task::spawn_blocking(move || {
+            let is_gone = |path: &PathBuf| matches!(path.try_exists(), Ok(false));
+            known.into_iter().filter(is_gone).take(FORGOTTEN_MAX).collect::<Vec<PathBuf>>()
+        });
+        for path in looking.await.unwrap_or_default() {
             self.positions.remove(&path);
             if self.app.recorder.record_from(Vec::new(), (door_of(&path), None), false).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Whether a file that changed may be one to be followed: others write into the same folders.
+    fn is_new(&self, path: &Path) -> bool {
+        let is_beside = || path.ancestors().take(3).any(|folder| self.beside.contains(folder));
+        let is_of_agents = || path.extension().is_none_or(|ending| ending == "jsonl") && is_beside();
+        !self.files.contains_key(path) && (self.missing.contains(path) || is_of_agents())
+    }
+
+    /// Whether a file that was not there yet is there now.
+    async fn came(&self) -> bool {
+        let missing = self.missing.clone();
+        if missing.is_empty() {
+            return false;
+        }
+        tokio::task::spawn_blocking(move || missing.iter().any(|path| path.is_file())).await.unwrap_or(false)
     }
 
     /// Opens the files of sessions that run, and lets go of those that do not any more.
@@ -158,19 +192,23 @@ impl Door {
             .filter_map(|session| Some((main_file(session)?, session.session_id.clone(), session.started_at)))
             .collect();
         let is_young = |session: &&&Session| now.since(session.resumed_at) < MISSING_MS;
-        let mut young = live.values().filter(is_young).filter_map(|session| main_file(session));
-        self.is_missing = young.any(|path| !self.files.contains_key(&path));
-        let known: Vec<PathBuf> = self.files.keys().cloned().collect();
+        let young = live.values().filter(is_young).filter_map(|session| main_file(session));
+        self.missing = young.filter(|path| !self.files.contains_key(path)).collect();
+        self.beside = wanted.iter().map(|(path, ..)| path.with_extension("")).collect();
+        let known: HashSet<PathBuf> = self.files.keys().cloned().collect();
         let positions = std::mem::take(&mut self.positions);
         let finding = tokio::task::spawn_blocking(move || (find(wanted, &known, &positions), positions));
         let Ok((found, positions)) = finding.await else { return };
         self.positions = positions;
         for file in found {
+            self.missing.remove(file.path());
             if self.files.len() < FILES_MAX {
                 self.files.insert(file.path().to_owned(), file);
             }
         }
-        self.folders.watch(self.files.values().map(Followed::path));
+        let parents = self.files.keys().filter_map(|path| path.parent());
+        let beside = self.beside.iter().map(PathBuf::as_path);
+        self.folders.watch(parents.chain(beside));
     }
 
     async fn read_all(&mut self, which: impl Fn(&Path) -> bool) {
@@ -256,7 +294,7 @@ pub(crate) fn main_file(session: &Session) -> Option<PathBuf> {
 /// The transcripts of sessions and their subagents that are not open yet.
 fn find(
     wanted: Vec<(PathBuf, String, Time)>,
-    known: &[PathBuf],
+    known: &HashSet<PathBuf>,
     positions: &HashMap<PathBuf, Vec<u8>>,
 ) -> Vec<Followed> {
     let mut found = Vec::new();
@@ -271,8 +309,9 @@ fn find(
             };
             found.extend(Followed::open(&path, &session_id, None, position, copied_until));
         }
-        for (path, agent_id, agent_type) in agents {
+        for (path, agent_id) in agents {
             if !is_open(&path) {
+                let agent_type = folder::type_of(&path);
                 let agent = Some((agent_id.as_str(), agent_type.as_deref()));
                 let position = positions.get(&path).map(Vec::as_slice);
                 found.extend(Followed::open(&path, &session_id, agent, position, None));

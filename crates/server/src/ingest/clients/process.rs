@@ -16,6 +16,9 @@ const THREADS_MAX: usize = 1_000;
 /// The kernel counts a process's start in hundredths of a second, on every platform that Linux runs on.
 const TICK_MS: i64 = 10;
 
+/// The moment of the boot, from which starts are counted, is known to the second alone.
+const BOOT_UNSURE_MS: i64 = 1_500;
+
 /// Whether the process of this number lives, and is the one that started then.
 pub(super) fn is_alive(pid: u32, started: &str) -> bool {
     if !cfg!(target_os = "linux") {
@@ -25,6 +28,16 @@ pub(super) fn is_alive(pid: u32, started: &str) -> bool {
     let Some((state, start)) = stat(pid) else { return false };
     // Killed, and not yet missed by its parent.
     state != "Z" && state != "X" && (started.is_empty() || start == started)
+}
+
+/// Whether the process of this number began before a moment, as far as can be seen.
+pub(in crate::ingest) fn began_by(pid: u32, moment: Time) -> bool {
+    started_at(pid).is_none_or(|started| started.ms() <= moment.ms() + BOOT_UNSURE_MS)
+}
+
+/// When a process began, by the clock of this machine.
+fn started_at(pid: u32) -> Option<Time> {
+    Some(Time::from_ms(boot_ms()? + stat(pid)?.1.parse::<i64>().ok()? * TICK_MS))
 }
 
 /// The process that started then and calls itself `pid`: this machine's number of it. In a container a process has another
@@ -44,12 +57,9 @@ fn calls_itself(number: u32, pid: u32) -> bool {
 
 /// When a child of this client began that runs `command`, after `since`.
 pub(super) fn child_running(pid: u32, command: &str, since: Time) -> Option<Time> {
-    let boot_ms = boot_ms()?;
     children(pid).into_iter().take(CHILDREN_MAX).find_map(|child| {
-        let started = stat(child)?.1.parse::<i64>().ok()?;
-        let at = Time::from_ms(boot_ms + started * TICK_MS);
-        // The moment of the boot is known to the second alone.
-        if at.ms() + 1_500 < since.ms() {
+        let at = started_at(child)?;
+        if at.ms() + BOOT_UNSURE_MS < since.ms() {
             return None;
         }
         let arguments = fs::read(format!("/proc/{child}/cmdline")).ok()?;
@@ -111,6 +121,17 @@ mod tests {
         }
         child.wait().unwrap();
         assert!(!is_alive(child.id(), &started));
+    }
+
+    #[test]
+    fn a_process_that_began_after_a_moment_is_not_the_one_of_then() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let now = crate::clock::now();
+        assert!(began_by(child.id(), now));
+        assert!(!began_by(child.id(), Time::from_ms(now.ms() - 60_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(began_by(child.id(), now), "of one that is gone nothing can be seen");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What running clients write of themselves: one file for each process, in `sessions` of their configuration folder.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use std::sync::Arc;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use serde::Deserialize;
 use tokio::sync::Notify;
+
+use crate::files;
 
 /// The largest such file that is read, in bytes; real ones have some hundred.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -52,11 +54,6 @@ impl Registry {
         Registry { changed, watcher: notify::recommended_watcher(told).ok(), watched: HashSet::new() }
     }
 
-    /// One that watches nothing, to stand in for another that is read elsewhere.
-    pub(super) fn new_idle() -> Registry {
-        Registry { changed: Arc::new(Notify::new()), watcher: None, watched: HashSet::new() }
-    }
-
     /// Is told when a client writes.
     pub(super) fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
@@ -93,6 +90,6 @@ fn read_folder(folder: &Path) -> Vec<Running> {
 /// `None` also for a file that is being written: the watch tells when it is whole.
 fn read_file(path: &Path) -> Option<Running> {
     let mut text = Vec::new();
-    File::open(path).ok()?.take(FILE_BYTES_MAX).read_to_end(&mut text).ok()?;
+    files::open(path).ok()?.0.take(FILE_BYTES_MAX).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
 }

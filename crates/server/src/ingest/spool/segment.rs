@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use event::frame::{self, CURRENT_NAME, Decoded, Frame, HEAD_BYTES, HEADER_BYTES, Header};
 
 use super::Offsets;
+use crate::files;
 
 /// What one look into the file takes; a larger frame is read in a second look.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -41,13 +42,14 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Opens the segment at `path`; `None` when it has gone meanwhile.
+    /// Opens the segment at `path`; `None` when it has gone meanwhile, or is no file.
     pub(super) fn open(path: &Path, offsets: &Offsets) -> io::Result<Option<Segment>> {
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let (file, metadata) = match files::open(path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+                return Ok(None);
+            }
             opened => opened?,
         };
-        let metadata = file.metadata()?;
         let mut start = [0; HEADER_BYTES];
         let bytes = read_at(&file, &mut start, 0)?;
         let (header, begin) = match Header::decode(&start[..bytes]) {

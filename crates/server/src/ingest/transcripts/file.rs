@@ -12,6 +12,8 @@ use event::transcript::Transcript;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::files;
+
 /// Bytes read before what came of them is committed.
 const PIECE_BYTES: usize = 4 << 20;
 
@@ -125,8 +127,7 @@ impl Followed {
 
     /// Reads the next piece. `last` tells that nothing more will come.
     pub(super) fn read(&mut self, prices: &Prices, last: bool) -> io::Result<Read> {
-        let mut file = File::open(&self.path)?;
-        let meta = file.metadata()?;
+        let (mut file, meta) = files::open(&self.path)?;
         self.begin_again_if_rewritten(&mut file, &meta)?;
         let mut facts = Vec::new();
         let more = self.read_lines(&mut file, meta.len(), prices, &mut facts)?;

@@ -1,7 +1,7 @@
 //! Where transcripts lie: which files belong to a session, which is a copy of another, and when one of them changes.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,8 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tracing::debug;
+
+use crate::files;
 
 /// Bytes looked through for the first line that has a name.
 const HEAD_BYTES: u64 = 256 << 10;
@@ -70,10 +72,10 @@ impl Folders {
         std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Watches the folders of these files, and no others any more.
-    pub(super) fn watch<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
+    /// Watches these folders, and no others any more.
+    pub(super) fn watch<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted: HashSet<PathBuf> = files.filter_map(Path::parent).map(Path::to_owned).collect();
+        let wanted: HashSet<PathBuf> = folders.map(Path::to_owned).collect();
         for folder in self.watched.difference(&wanted) {
             let _ = watcher.unwatch(folder);
         }
@@ -86,22 +88,21 @@ impl Folders {
     }
 }
 
-/// The transcripts of a session's subagents: path, id and type.
-pub(super) fn agents_of(main: &Path) -> Vec<(PathBuf, String, Option<String>)> {
+/// The transcripts of a session's subagents: path and id.
+pub(super) fn agents_of(main: &Path) -> Vec<(PathBuf, String)> {
     let Ok(entries) = fs::read_dir(main.with_extension("").join("subagents")) else { return Vec::new() };
     let named = entries.flatten().filter_map(|entry| {
         let path = entry.path();
         let agent_id = path.file_name()?.to_str()?.strip_prefix("agent-")?.strip_suffix(".jsonl")?.to_owned();
-        let agent_type = type_of(&path.with_extension("meta.json"));
-        (agent_id.len() <= 128).then_some((path, agent_id, agent_type))
+        (agent_id.len() <= 128).then_some((path, agent_id))
     });
     named.take(AGENTS_MAX).collect()
 }
 
 /// What kind of agent a file beside its transcript says that it is.
-fn type_of(meta: &Path) -> Option<String> {
+pub(super) fn type_of(transcript: &Path) -> Option<String> {
     let mut text = Vec::new();
-    File::open(meta).ok()?.take(HEAD_BYTES).read_to_end(&mut text).ok()?;
+    files::open(&transcript.with_extension("meta.json")).ok()?.0.take(HEAD_BYTES).read_to_end(&mut text).ok()?;
     let meta: Value = serde_json::from_slice(&text).ok()?;
     meta.get("agentType").and_then(Value::as_str).filter(|name| name.len() <= 128).map(str::to_owned)
 }
@@ -121,6 +122,6 @@ pub(super) fn is_copy(path: &Path) -> bool {
 }
 
 fn first_uuid(path: &Path) -> Option<String> {
-    let head = BufReader::new(File::open(path).ok()?.take(HEAD_BYTES));
+    let head = BufReader::new(files::open(path).ok()?.0.take(HEAD_BYTES));
     head.split(b'\n').take(HEAD_LINES).map_while(Result::ok).find_map(|line| transcript::uuid_of(&line))
 }
