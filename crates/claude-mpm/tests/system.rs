@@ -84,6 +84,13 @@ fn who_brings_no_token_learns_and_does_nothing() {
         assert_eq!(monitor.request("GET", &format!("/api/v1/{path}"), &[], "").0, 401, "{path}");
     }
     assert_eq!(monitor.request("POST", "/api/v1/clients/guest-1/disconnect", &[], "").0, 401);
+    // Another page of this machine may connect, and looks at the live events alone.
+    let open = home.monitor();
+    let origin = [("origin", "http://localhost:1")];
+    for path in ["doctor", "monitors", "log", "store", "files/diff?path=/w", "sessions/s1/transcript"] {
+        let (status, body) = open.request("GET", &format!("/api/v1/{path}"), &origin, "");
+        assert!(status == 403 && !body.contains("origin_not_allowed"), "{path}: {status} {body}");
+    }
     let token = [("authorization", "Bearer open-sesame")];
     for path in ["doctor", "monitors", "log", "store", "clients", "events/export"] {
         let (status, body) = monitor.request("GET", &format!("/api/v1/{path}"), &token, "");
@@ -218,9 +225,19 @@ fn what_was_said_is_told_by_turns_from_the_end_and_joined_with_its_calls() {
     }
     assert_eq!(all, (0..12).map(|turn| format!("p{turn}")).collect::<Vec<_>>(), "every turn once");
 
+    // A credential that lies where a long text is cut.
+    let long = format!("{} sk-ant-api03-{}", "x".repeat((16 << 10) - 30), "a".repeat(90));
+    let said = json!({ "type": "user", "uuid": "long", "message": { "role": "user", "content": long } });
+    fs::write(&path, format!("{said}\n")).unwrap();
+    let window = monitor.get("/api/v1/sessions/s1/transcript");
+    let shown = window["entries"][0]["blocks"][0]["text"].as_str().unwrap();
+    assert!(shown.starts_with("xxx") && !shown.contains("sk-ant"), "{}", &shown[shown.len() - 60..]);
+
     fs::remove_file(&path).unwrap();
     let (status, body) = monitor.request("GET", "/api/v1/sessions/s1/transcript", &[], "");
     assert!(status == 404 && body.contains("no_transcript") && body.contains("removed"), "{body}");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(monitor.request("GET", "/api/v1/sessions/s1/transcript", &[], "").0, 404, "a pipe holds nobody");
 }
 
 #[test]
@@ -272,5 +289,9 @@ fn a_file_of_a_session_is_compared_with_git_and_nothing_of_the_repository_is_run
     assert_eq!(below("../secret.txt").0, 404);
     std::os::unix::fs::symlink(home.path().join("secret.txt"), app.join("link.txt")).unwrap();
     assert_eq!(below("link.txt").0, 404, "a link out of it");
+    let pipe = app.join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (status, refused) = below("pipe");
+    assert!(status == 404 && refused["error"]["code"] == "not_compared", "a pipe holds nobody: {refused:#}");
     assert!(!app.join("sprung").exists(), "nothing that the repository names was run");
 }

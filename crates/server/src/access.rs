@@ -92,11 +92,25 @@ pub(crate) struct Access {
 impl Granted {
     /// Refuses whoever may look and not act.
     pub(crate) fn may_act(self, what: &str) -> Result<(), Problem> {
+        self.or_refused("not_yours_to_do", &format!("{what} is"))
+    }
+
+    /// Refuses whoever may not read what is withheld.
+    pub(crate) fn may_read(self, what: &str) -> Result<(), Problem> {
+        self.or_refused("content_withheld", &format!("{what} is"))
+    }
+
+    /// Refuses whoever may not know what lies around this monitor: paths and processes of the machine are for its user.
+    pub(crate) fn may_look_around(self) -> Result<(), Problem> {
+        self.or_refused("not_trusted", "that is")
+    }
+
+    fn or_refused(self, code: &'static str, what_is: &str) -> Result<(), Problem> {
         if self.trusted {
             return Ok(());
         }
-        let message = format!("{what} is for this monitor's own page and this user's programs");
-        Err(Problem::new(StatusCode::FORBIDDEN, "not_yours_to_do", message)
+        let message = format!("{what_is} for this monitor's own page and this user's programs");
+        Err(Problem::new(StatusCode::FORBIDDEN, code, message)
             .suggest("Open the monitor's own page, or bring the token"))
     }
 }

@@ -56,10 +56,7 @@ pub(crate) async fn disconnect(
     asked: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
-    if !granted.trusted {
-        let only = "only this monitor's own page and this user's programs may send clients away";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "not_trusted", only).suggest("Bring the token"));
-    }
+    granted.may_act("sending clients away")?;
     if !roster::send_away(&app, &id) {
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_client", format!("no client {id:?} is connected")));
     }

@@ -31,6 +31,9 @@ const SEARCH_MAX: Duration = Duration::from_millis(400);
 /// How far a fuller telling of an event moves its time at most.
 pub(crate) const TIMES_MOVE_MS: i64 = 60_000;
 
+/// What those alone may read who are trusted.
+const WITHHELD: &str = "what was withheld";
+
 /// What may be asked of history. Lists are separated by commas.
 #[derive(Deserialize)]
 pub(crate) struct Asked {
@@ -54,8 +57,8 @@ pub(crate) async fn page(
     let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
     let filter = Filter::parse(asked.q.as_deref().unwrap_or_default(), clock::now())
         .map_err(|error| Problem::bad_request(error.to_string()))?;
-    if filter.asks_for_content() && !granted.trusted {
-        return Err(withheld());
+    if filter.asks_for_content() {
+        granted.may_read(WITHHELD)?;
     }
     let with_content = filter.asks_for_content();
     let query = narrowed(PageQuery { needles: needles(&filter), with_content, ..query_of(asked)? }, &filter);
@@ -104,9 +107,7 @@ pub(crate) async fn content(
     asked: Result<Path<u64>, PathRejection>,
 ) -> Result<Response, Problem> {
     let seq = number(asked)?;
-    if !granted.trusted {
-        return Err(withheld());
-    }
+    granted.may_read(WITHHELD)?;
     let event = find(&app, seq).await?;
     let reader = app.reader.clone();
     let found = tokio::task::spawn_blocking(move || reader.content(seq))
@@ -121,12 +122,6 @@ pub(crate) async fn content(
         }
     };
     Ok(super::json(json!({ "seq": seq, "data": data }).to_string()))
-}
-
-fn withheld() -> Problem {
-    let reason = "file bodies are for this monitor's own page and this user's programs";
-    Problem::new(StatusCode::FORBIDDEN, "content_withheld", reason)
-        .suggest("Open the monitor's own page, or bring the token")
 }
 
 fn number(asked: Result<Path<u64>, PathRejection>) -> Result<u64, Problem> {

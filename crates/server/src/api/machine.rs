@@ -28,7 +28,7 @@ pub(crate) async fn doctor(
     State(app): State<Arc<App>>,
     Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
-    trusted(granted)?;
+    granted.may_look_around()?;
     let checks = ask(&app, |surroundings| surroundings.checks()).await?;
     Ok(super::json(json!({ "time": clock::now(), "checks": checks }).to_string()))
 }
@@ -38,7 +38,7 @@ pub(crate) async fn monitors(
     State(app): State<Arc<App>>,
     Extension(granted): Extension<Granted>,
 ) -> Result<Response, Problem> {
-    trusted(granted)?;
+    granted.may_look_around()?;
     let monitors = ask(&app, |surroundings| surroundings.monitors()).await?;
     Ok(super::json(json!({ "port": app.port, "monitors": monitors }).to_string()))
 }
@@ -60,14 +60,18 @@ pub(crate) async fn log(
     if !(1..=LINES_MAX).contains(&lines) {
         return Err(Problem::bad_request(format!("tail must be 1 to {LINES_MAX}, and is {lines}")));
     }
-    trusted(granted)?;
+    granted.may_look_around()?;
     let lines = ask(&app, move |surroundings| surroundings.log(lines)).await?;
     let lines = lines.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no_log", "this monitor writes no log"))?;
     Ok(super::json(json!({ "lines": lines }).to_string()))
 }
 
 /// `{"encrypted", "bytes", "events", "days": [{"name", …}], "keep", "next_to_go"?}`.
-pub(crate) async fn store(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(crate) async fn store(
+    State(app): State<Arc<App>>,
+    Extension(granted): Extension<Granted>,
+) -> Result<Response, Problem> {
+    granted.may_look_around()?;
     let (dir, key, keep) = (app.config.data_dir.clone(), app.config.key.clone(), app.config.keep);
     let looking = tokio::task::spawn_blocking(move || store::inspect::days(&dir, key.as_ref()));
     let days = looking.await.map_err(Problem::store)?.map_err(Problem::store)?;
@@ -104,19 +108,6 @@ pub(crate) async fn store(State(app): State<Arc<App>>) -> Result<Response, Probl
         answer["next_to_go"] = next;
     }
     Ok(super::json(answer.to_string()))
-}
-
-/// Paths and processes of this machine are for its user.
-fn trusted(granted: Granted) -> Result<(), Problem> {
-    if granted.trusted {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "not_trusted",
-        "that is for this monitor's own page and this user's programs",
-    )
-    .suggest("Open the monitor's own page, or bring the token"))
 }
 
 async fn ask<T: Send + 'static>(

@@ -4,7 +4,6 @@
 //! credentials are replaced as everywhere, and it is told to those alone who may read what is withheld.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -24,6 +23,7 @@ use super::problem::Problem;
 use super::spans;
 use crate::access::Granted;
 use crate::app::App;
+use crate::files;
 use crate::ingest::transcripts::main_file;
 
 /// Turns in a window, if nothing else is asked for.
@@ -59,11 +59,7 @@ pub(crate) async fn answer(
     if !(1..=TURNS_MAX).contains(&turns) {
         return Err(Problem::bad_request(format!("limit must be 1 to {TURNS_MAX}, and is {turns}")));
     }
-    if !granted.trusted {
-        let only = "what was said is for this monitor's own page and this user's programs";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "content_withheld", only)
-            .suggest("Open the monitor's own page, or bring the token"));
-    }
+    granted.may_read("what was said")?;
     let session = app.hub.state().sessions.get(&session_id).cloned();
     let session = session.ok_or_else(|| super::sessions::unknown(&session_id))?;
     let path = main_file(&session).ok_or_else(|| gone("nothing told where its transcript lies"))?;
@@ -113,9 +109,8 @@ struct Window {
 
 /// Reads back from `before` until there are so many turns, or a window's bytes are read.
 fn read(path: &std::path::Path, before: Option<u64>, turns: usize) -> io::Result<Window> {
-    let mut file = File::open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() || meta.uid() != rustix::process::getuid().as_raw() {
+    let (mut file, meta) = files::open(path)?;
+    if meta.uid() != rustix::process::getuid().as_raw() {
         return Err(io::Error::other("it is no file of this user"));
     }
     let end = before.unwrap_or(meta.len()).min(meta.len());
@@ -227,11 +222,10 @@ fn block_of(block_read: &Value) -> Option<Value> {
 
 /// A text without credentials, and not longer than it may be.
 fn block(kind: &str, said: &str) -> Value {
-    let mut end = said.len().min(TEXT_BYTES_MAX);
-    while !said.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut block = json!({ "type": kind, "text": redact::text(&said[..end]) });
+    // Replaced first: half of a credential is recognised by nobody.
+    let said = redact::text(said);
+    let end = said.floor_char_boundary(TEXT_BYTES_MAX);
+    let mut block = json!({ "type": kind, "text": &said[..end] });
     if end < said.len() {
         block["cut_bytes"] = (said.len() - end).into();
     }

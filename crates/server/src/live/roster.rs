@@ -1,13 +1,12 @@
 //! Who is connected: for the status that a person asks for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
-use socketio::SessionId;
 use socketio::engine::{QueueState, Transport};
 use tokio_util::sync::CancellationToken;
 
@@ -89,36 +88,14 @@ pub(crate) fn enter(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, trans
     Guest { app: Arc::clone(app), number, go }
 }
 
-/// Everybody, longest connected first. One connection is one client, however many namespaces it has joined.
+/// Everybody, longest connected first.
 pub(crate) fn connected(app: &App) -> Vec<Connected> {
-    let mut sessions: HashMap<SessionId, Connected> = HashMap::new();
-    for (namespace, _) in app.io.namespaces() {
-        for socket in app.io.sockets(&namespace) {
-            let (handshake, said) = (socket.handshake(), app.registered.name_of(socket.id()));
-            let is_polling = socket.transport() == Transport::Polling;
-            let found = Connected {
-                peer: handshake.remote,
-                since: handshake.issued,
-                name: named(said.as_deref(), user_agent(&handshake.headers)),
-                transport: if is_polling { "polling" } else { "websocket" },
-            };
-            // The name is given in one namespace alone.
-            if said.is_some() {
-                sessions.insert(socket.session().id(), found);
-            } else {
-                sessions.entry(socket.session().id()).or_insert(found);
-            }
-        }
-    }
-    let mut all: Vec<Connected> = sessions.into_values().collect();
-    let guests = app.roster.guests.lock().unwrap_or_else(PoisonError::into_inner);
-    all.extend(guests.1.values().map(|guest| guest.connected.clone()));
-    drop(guests);
+    let mut all: Vec<Connected> = clients(app).into_iter().map(|client| client.connected).collect();
     all.sort_by_key(|client| client.since);
     all
 }
 
-/// Everybody, with what is needed to send one away.
+/// Everybody, with what is needed to send one away. One connection is one client, however many namespaces it has joined.
 pub(crate) fn clients(app: &App) -> Vec<Client> {
     let mut sessions: BTreeMap<String, Client> = BTreeMap::new();
     for (namespace, _) in app.io.namespaces() {
