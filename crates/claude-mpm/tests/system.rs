@@ -62,6 +62,15 @@ fn a_socketio_client_is_listed_under_a_name_that_is_not_its_key_and_is_sent_away
     let clients = monitor.get("/api/v1/clients")["clients"].as_array().unwrap().clone();
     assert_eq!((clients.len(), &clients[0]["namespaces"]), (1, &json!(["/hook"])), "{clients:#?}");
     assert!(clients[0]["behind_ms"].is_u64() && clients[0]["dropped_packets"] == 0, "{clients:#?}");
+    assert_eq!((&clients[0]["subscriptions"], clients[0].get("round_trip_ms")), (&json!(1), None), "{clients:#?}");
+    let sent = clients[0]["sent_packets"].as_u64().unwrap();
+    assert!(clients[0]["received_packets"].as_u64().unwrap() > 0, "it joined a namespace: {clients:#?}");
+    let hook = json!({ "session_id": "s1", "hook_event_name": "UserPromptSubmit", "prompt": "Go", "prompt_id": "p" });
+    assert_eq!(monitor.post("/api/events", &hook.to_string()).0, 204);
+    eventually("what it was sent is counted", || {
+        let now = monitor.get("/api/v1/clients")["clients"][0].clone();
+        (now["sent_packets"].as_u64() > Some(sent) && now["waiting_packets"] == 0).then_some(())
+    });
     let id = clients[0]["id"].as_str().unwrap();
     assert_eq!(monitor.post(&format!("/api/v1/clients/{id}/disconnect"), "").0, 200);
     client.event("/hook", "disconnect");
@@ -166,6 +175,37 @@ fn an_export_nobody_takes_any_more_keeps_nothing_from_stopping() {
     assert!(line.contains("200"), "{line}");
     // It reads no further, and the monitor stops all the same.
     monitor.stop();
+}
+
+#[test]
+fn so_many_exports_are_taken_at_a_time_and_no_more() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let many: Vec<Value> = (0..2_000)
+        .map(|number| json!({ "event": "large", "data": { "number": number, "text": "x".repeat(4_000) } }))
+        .collect();
+    assert_eq!(monitor.post("/emit", &json!(many).to_string()).0, 200);
+    let take = || {
+        let mut taker = TcpStream::connect(("127.0.0.1", monitor.port)).unwrap();
+        write!(taker, "GET /api/v1/events/export HTTP/1.1\r\nhost: localhost:{}\r\n\r\n", monitor.port).unwrap();
+        let mut line = String::new();
+        BufReader::new(taker.try_clone().unwrap()).read_line(&mut line).unwrap();
+        (line.contains(" 200 "), taker)
+    };
+    let mut takers: Vec<TcpStream> = Vec::new();
+    // One after another, none of which is taken to its end.
+    let refused = loop {
+        match take() {
+            (true, taker) => takers.push(taker),
+            (false, _) => break takers.len(),
+        }
+        assert!(takers.len() <= 16, "they are bounded");
+    };
+    assert_eq!(refused, 16);
+    let (status, body) = monitor.request("GET", "/api/v1/events/export", &[], "");
+    assert!(status == 503 && body.contains("too_many_exports"), "{status} {body}");
+    drop(takers);
+    eventually("there is room again", || take().0.then_some(()));
 }
 
 #[test]

@@ -43,8 +43,14 @@ fn shown(client: &Client) -> Value {
         shown["behind_ms"] =
             queue.oldest.map_or(0, |oldest| u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX)).into();
         shown["waiting_bytes"] = queue.bytes.into();
+        shown["waiting_packets"] = queue.packets.into();
         shown["sent_packets"] = queue.sent_packets.into();
+        shown["received_packets"] = queue.received_packets.into();
+        shown["subscriptions"] = (client.namespaces.len() + client.rooms.len()).into();
         shown["dropped_packets"] = queue.dropped_packets.into();
+        if let Some(round_trip) = queue.round_trip {
+            shown["round_trip_ms"] = (round_trip.as_secs_f64() * 1_000.0).into();
+        }
     }
     shown
 }

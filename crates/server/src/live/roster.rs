@@ -10,6 +10,7 @@ use http::header::USER_AGENT;
 use socketio::engine::{QueueState, Transport};
 use tokio_util::sync::CancellationToken;
 
+use super::socketio::rooms;
 use crate::app::App;
 
 /// Letters of a User-Agent that are shown.
@@ -50,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) user_agent: String,
     /// The namespaces of Socket.IO that it joined.
     pub(crate) namespaces: Vec<String>,
+    /// The rooms that it has joined there.
+    pub(crate) rooms: Vec<String>,
     /// What waits for it, where that is known.
     pub(crate) queue: Option<QueueState>,
 }
@@ -112,9 +115,12 @@ pub(crate) fn clients(app: &App) -> Vec<Client> {
                 },
                 user_agent: user_agent(&handshake.headers).chars().take(USER_AGENT_LETTERS).collect(),
                 namespaces: Vec::new(),
+                rooms: Vec::new(),
                 queue: Some(socket.queue()),
             });
             client.namespaces.push(namespace.clone());
+            // The first room is a socket's own: whoever knows its name could speak to it.
+            client.rooms.extend(socket.rooms().into_iter().skip(1).filter(|room| !rooms::is_ours(room)));
             if said.is_some() {
                 client.connected.name = named(said.as_deref(), &client.user_agent);
             }
@@ -127,6 +133,7 @@ pub(crate) fn clients(app: &App) -> Vec<Client> {
         connected: guest.connected.clone(),
         user_agent: guest.user_agent.clone(),
         namespaces: Vec::new(),
+        rooms: Vec::new(),
         queue: None,
     }));
     all

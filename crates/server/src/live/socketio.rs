@@ -4,7 +4,7 @@ mod claude_mpm;
 mod forward;
 mod recovery;
 pub(crate) mod returning;
-mod rooms;
+pub(crate) mod rooms;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};

@@ -51,7 +51,7 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// What waits for one connection, and what became of the rest.
+/// What waits for one connection, what became of the rest, and how it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueState {
     /// Bytes that wait, with a small charge per packet.
@@ -68,6 +68,10 @@ pub struct QueueState {
     pub dropped_packets: u64,
     /// Their bytes.
     pub dropped_bytes: u64,
+    /// Packets of the client since then, without its answers to pings.
+    pub received_packets: u64,
+    /// How long its last answer to a ping took, from when that was due; it may have waited behind other packets.
+    pub round_trip: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +123,9 @@ pub(super) struct State {
     pub(super) room_wanted: bool,
     sent_packets: u64,
     sent_bytes: u64,
+    received_packets: u64,
+    pinged_at: Option<Instant>,
+    round_trip: Option<Duration>,
     ping_at: Instant,
     pong_due: Option<Instant>,
     pong_extended: bool,
@@ -156,6 +163,9 @@ impl State {
             room_wanted: false,
             sent_packets: 0,
             sent_bytes: 0,
+            received_packets: 0,
+            pinged_at: None,
+            round_trip: None,
             ping_at: now + config.ping_interval,
             pong_due: None,
             pong_extended: false,
@@ -190,6 +200,7 @@ impl State {
             let late = now - self.ping_at > config.ping_timeout / 10;
             self.pong_due = Some(if late { now } else { self.ping_at } + config.ping_timeout);
             self.pong_extended = false;
+            self.pinged_at = Some(now);
             let frames = Frame::from_text("2").into();
             // A ping that finds the queue full of answers is not needed: those are then the sign that is waited for.
             self.overflowed |= self.queue.push(Entry { frames, tag: 0, owner: 0, keep: true, at: now }).is_err();
@@ -202,7 +213,11 @@ impl State {
 
     /// A packet came. Any packet is a sign of life once per ping, as in the reference; a pong ends the waiting.
     pub(super) fn heard(&mut self, config: &Config, pong: bool, now: Instant) {
+        self.received_packets += u64::from(!pong);
         if pong {
+            if let Some(pinged_at) = self.pinged_at.take() {
+                self.round_trip = Some(now.saturating_duration_since(pinged_at));
+            }
             self.pong_due = None;
             self.ping_at = now + config.ping_interval;
         } else if self.pong_due.is_some() && !self.pong_extended {
@@ -213,6 +228,7 @@ impl State {
 
     /// The transport changed: a ping on the old one may be lost, so nobody waits for its pong.
     pub(super) fn restart_heartbeat(&mut self, config: &Config, now: Instant) {
+        self.pinged_at = None;
         if self.pong_due.take().is_some() {
             self.ping_at = now + config.ping_interval;
         }
@@ -247,6 +263,8 @@ impl State {
             sent_bytes: self.sent_bytes,
             dropped_packets: self.queue.dropped_packets,
             dropped_bytes: self.queue.dropped_bytes,
+            received_packets: self.received_packets,
+            round_trip: self.round_trip,
         }
     }
 }
@@ -268,5 +286,22 @@ mod tests {
         assert_eq!(state.tick(&config, due, false), Tick::End(CloseReason::PingTimeout));
         state.heard(&config, true, due);
         assert_eq!(state.tick(&config, due, false), Tick::At(due + config.ping_interval));
+    }
+
+    #[test]
+    fn the_answer_to_a_ping_says_how_long_it_took_and_one_nobody_asked_for_says_nothing() {
+        let config = Config::default();
+        let start = Instant::now();
+        let mut state = State::new(Transport::Websocket, &config, start);
+        state.heard(&config, true, start);
+        assert_eq!(state.queue_state(start).round_trip, None);
+        let ping = start + config.ping_interval;
+        assert!(matches!(state.tick(&config, ping, false), Tick::Pinged(_)));
+        state.heard(&config, false, ping);
+        let took = Duration::from_millis(7);
+        state.heard(&config, true, ping + took);
+        state.heard(&config, true, ping + took * 2);
+        let now = state.queue_state(ping + took * 2);
+        assert_eq!((now.round_trip, now.received_packets), (Some(took), 1));
     }
 }

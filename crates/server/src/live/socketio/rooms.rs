@@ -22,7 +22,7 @@ const SESSION: &str = "session:";
 const AGENT: &str = "agent:";
 
 /// Whether a room is the server's own business.
-pub(super) fn is_ours(room: &str) -> bool {
+pub(crate) fn is_ours(room: &str) -> bool {
     room.starts_with('\u{1}')
 }
 
