@@ -21,7 +21,7 @@ for (const colorScheme of ['light', 'dark']) {
     for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 844 }]) {
       for (const path of [
         '/live', ...['', '?tab=transcript', '?tab=agents', '?tab=todos', '?tab=files', '?tab=cost'].map((tab) => `/s/${sessionId}${tab}`),
-        '/work/todos', '/work/files', '/work/memory', '/usage', '/system', '/system?tab=settings',
+        '/work/todos', `/work/todos?f=${encodeURIComponent(`${sessionId} ${word}`)}`, '/work/files', '/work/files?f=/home/dev/e2e/a.rs', '/work/memory', '/usage', '/system', '/system?tab=settings',
       ]) {
         // The policy forbids foreign scripts, and axe is one; everything else stays as it is.
         const { page, close } = await open(chrome, path, { colorScheme, viewport, bypassCSP: true });

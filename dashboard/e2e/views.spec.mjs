@@ -81,7 +81,7 @@ test('a changed file shows its diff, and who overwrote whom', async () => {
   await read(one);
   await read(other);
   await edit(one, 'let x = 1;', 'let x = 22;');
-  await edit(other, 'let x = 1;', 'let y = 1;');
+  await edit(other, 'let x = 22;', 'let y = 1;');
   const { page, problems, close } = await open(chrome, `/work/files?f=${encodeURIComponent(path)}`);
   await connected(page);
   const changes = page.getByRole('region', { name: /^Changes of file/ });
@@ -89,6 +89,13 @@ test('a changed file shows its diff, and who overwrote whom', async () => {
   const text = await changes.innerText();
   assert.match(text, /Conflict: 2 sessions/);
   assert.match(text, /Lost work/);
+  const details = page.getByRole('complementary', { name: 'File details' });
+  await details.getByRole('heading', { name: 'Conflict: file' }).waitFor();
+  await details.getByText('The line that was lost').waitFor();
+  await details.getByText('let x = 22;').waitFor();
+  assert.deepEqual((await details.locator('.rel b').allInnerTexts()).map((said) => said.split(' ').at(-1)), ['reads', 'reads', 'edits', 'edits'], 'who touched it, in order');
+  await details.getByRole('tab', { name: 'Reads 2' }).click();
+  assert.equal(await details.locator('.rel li').count(), 2);
   await page.keyboard.press('j');
   await until(async () => (await changes.innerText()).includes('let x = 22;'), 'the change before');
   await page.keyboard.press('u');
@@ -108,10 +115,24 @@ test('todos have their state and their order', async () => {
   await connected(page);
   await page.getByRole('textbox', { name: 'Filter todos' }).fill(word);
   await until(async () => /now\s*\n?\s*\S* doing second[\s\S]*done\s*\n?\s*\S* first/.test(await main(page)), 'now before done');
+  // What an item is, how it came to be, and what was called for it.
+  await call('Bash', { command: `echo ${word}` }, { stdout: '', stderr: '', interrupted: false });
+  await call('TodoWrite', { todos: [{ content: `${word} first`, status: 'completed', activeForm: '' }, { content: `${word} second, better`, status: 'in_progress', activeForm: `${word} doing better` }] }, { oldTodos: [], newTodos: [] });
+  await page.getByRole('button', { name: /doing better/ }).click();
+  const details = page.getByRole('complementary', { name: 'Item details' });
+  await details.getByText('item 2 of 2, now').waitFor();
+  await until(async () => (await details.locator('.rel').first().innerText()).replaceAll(/\s+/g, ' ').match(/written as next main \S+ set to now main \S+ words changed: was “\S+ second” main/), 'its history');
+  await details.getByRole('tab', { name: 'Calls' }).click();
+  await details.getByText(`echo ${word}`).waitFor();
+  assert.ok(new URL(page.url()).searchParams.get('f')?.endsWith('second, better'), 'the address names it');
+  await page.keyboard.press('j');
+  await details.getByRole('heading', { name: `${word} first` }).waitFor();
+  await page.keyboard.press('Escape');
+  await until(async () => (await details.count()) === 0, 'Escape closes it');
   await page.getByRole('button', { name: 'By state' }).click();
   await until(async () => (await page.locator('main tbody tr').count()) === 2, 'both in one table');
   await page.goto(`${MONITOR_URL}/s/${id}?tab=todos`);
-  await until(async () => (await main(page)).includes(`${word} doing second`), "the same list on the session's page");
+  await until(async () => (await main(page)).includes(`${word} doing better`), "the same list on the session's page");
   assert.deepEqual(problems, []);
   await close();
 });

@@ -13,6 +13,7 @@ import type { TodoReport } from './reports';
 import type { SessionReport } from './session-report';
 import type { UsageReport, UsageWanted } from './usage-report';
 import type { EventRow, Row } from './rows';
+import type { TodoDetail } from './todo-history';
 
 export interface WindowRequest {
   first: number;
@@ -176,6 +177,8 @@ export type Ask =
   | { what: 'memory' }
   | { what: 'change'; seq: number }
   | { what: 'todos' }
+  /** One item of a session's list, through its life. */
+  | { what: 'todo'; sessionId: string; content: string }
   /** `known`: the version the page has; the answer is nothing when that is still right. */
   | { what: 'session'; sessionId: string; known: string; spans: boolean; critical: boolean }
   | { what: 'step'; seq: number; by: number }
@@ -207,6 +210,7 @@ export interface Answers {
   memory: MemoryReport[];
   change: Change;
   todos: TodoReport[];
+  todo: TodoDetail | undefined;
   session: SessionReport | undefined;
   /** Number of the event `by` rows away; 0 when there is none. */
   step: number;

@@ -113,6 +113,21 @@ export function reportTodos(store: EventStore): TodoReport[] {
   return [...lists.values()];
 }
 
+/** Every list of a session that is kept, oldest first. */
+export function listsOf(store: EventStore, sessionId: string): { time: number; seq: number; agent: string; todos: Todo[] }[] {
+  const { ring } = store;
+  const session = store.sessions.find(sessionId);
+  const lists: { time: number; seq: number; agent: string; todos: Todo[] }[] = [];
+  if (session === undefined) return lists;
+  for (const [seq, slot] of kept(store)) {
+    if (ring.sessions[slot] !== session || !store.events.name(ring.events[slot] ?? 0).startsWith('todo.updated')) continue;
+    const event = todoEvent(store, seq);
+    const todos = event ? decodeTodos(event.data) : [];
+    if (event && todos.length > 0) lists.push({ time: event.time, seq, agent: store.agentType(ring.agents[slot] ?? 0), todos });
+  }
+  return lists;
+}
+
 const readTodos = new WeakMap<EventStore, Map<number, MonitorEvent>>();
 
 /** A list's event, read once. */

@@ -6,8 +6,10 @@ import { exportList } from './export';
 import { limitsOf, type LimitsReport } from './limits-report';
 import { loadChange, reportFiles, reportMemory } from './files-report';
 import type { Answers, Ask } from './protocol';
-import { reportTodos, todosOf, type TodoReport } from './reports';
+import { listsOf, reportTodos, todosOf, type TodoReport } from './reports';
 import { reportSession } from './session-report';
+import { todoDetail, type ListAt, type TodoDetail } from './todo-history';
+import { reportTold } from './told-report';
 import { ToldSessions } from './told-sessions';
 import { reportUsage } from './usage-report';
 import { ViewApi } from './view-api';
@@ -79,6 +81,8 @@ export async function answerView(engine: Engine, ask: Exclude<Ask, { what: 'deta
       return loadChange(engine, ask.seq);
     case 'todos':
       return loadTodos(engine, views);
+    case 'todo':
+      return loadTodo(engine, views, ask.sessionId, ask.content);
     case 'session':
       return reportSession(engine, views.told, ask.sessionId, ask);
     case 'export':
@@ -87,6 +91,18 @@ export async function answerView(engine: Engine, ask: Exclude<Ask, { what: 'deta
       await engine.api.emit('system', 'test', { message: 'A test event from the dashboard', sent_by: 'dashboard' });
       return true;
   }
+}
+
+/** From the server's lists, which are all there were, with who wrote those that are in this tab; else from these alone. */
+async function loadTodo(engine: Engine, { told, olderTodos }: ForViews, sessionId: string, content: string): Promise<TodoDetail | undefined> {
+  const { store, requests } = engine;
+  const now = Date.now() + (engine.link.skewMs ?? 0);
+  const here: ListAt[] = listsOf(store, sessionId);
+  const report = await told.of(sessionId, engine.sessions.get(sessionId)?.lastSeq ?? 0);
+  const known = new Map(here.map((list) => [list.time, list]));
+  const lists = report && report.report.todos.length > 0 ? report.report.todos.map(({ time, todos }) => known.get(time) ?? { time, seq: 0, agent: '', todos }) : here.length > 0 ? here : (olderTodos.get(sessionId) ?? []).map(({ time, seq, todos }) => ({ time, seq, agent: '', todos }));
+  const spans = report ? reportTold(report, sessionId, now).spans : [];
+  return todoDetail(lists, content, spans, requests.list.filter((request) => request.sessionId === sessionId), now);
 }
 
 /** The newest tellings of limits, however long ago, and the server's sum of today. */

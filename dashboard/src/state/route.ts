@@ -14,7 +14,7 @@ export interface Route {
   session: string;
   /** Tab within a view. */
   tab: string;
-  /** What is chosen within a tab: a file's path. */
+  /** What is chosen within a tab: a file's path, or a session with the words of an item of its list. */
   item: string;
   /** The shown part of time on Timeline and Usage, in milliseconds; undefined: all of it. */
   range: { from: number; to: number } | undefined;

@@ -40,6 +40,7 @@ function byValue(minus: string): void {
 function escape(): void {
   if (app.overlay !== 'none') app.overlay = 'none';
   else if (app.route.event > 0) app.go({ event: 0 });
+  else if (app.route.item !== '' && app.route.view !== 'live') app.go({ item: '' });
   else if (fleet.state !== '') fleet.toggle(fleet.state);
   else if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
 }
@@ -82,6 +83,8 @@ export const VIEW_KEYS: readonly { keys: readonly string[]; says: string; group:
   { keys: ['e'], says: 'Next error', group: 'Timeline' },
   { keys: ['j', 'k'], says: 'Next and previous change', group: 'Files' },
   { keys: ['u'], says: 'Unified or split', group: 'Files' },
+  { keys: ['j', 'k'], says: 'Next and previous item', group: 'Todos' },
+  { keys: ['h', 'l'], says: 'List of the session before and after', group: 'Todos' },
   { keys: ['ArrowLeft', 'ArrowRight'], says: 'Move the crosshair', group: 'Usage' },
   { keys: ['g'], says: 'Group cost by model, agent, project', group: 'Usage' },
 ];
