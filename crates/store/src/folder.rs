@@ -109,6 +109,12 @@ impl DayFile {
         Ok(self.key.get().and_then(Option::as_ref))
     }
 
+    /// Whether it can be read and has no tables yet.
+    pub(crate) fn is_unmade(&self, user: Option<&Key>) -> bool {
+        let made = self.key(user).and_then(|key| schema::open_reader(&self.path, key, 64));
+        made.is_ok_and(|connection| schema::is_initialised(&connection).is_ok_and(|made| !made))
+    }
+
     pub(crate) fn knows_seq_first(&self, seq: u64) {
         let _ = self.seq_first.set(seq);
     }

@@ -81,6 +81,9 @@ fn day_of(file: &DayFile, key: Option<&Key>) -> Day {
     };
     let read = || {
         let connection = schema::open_reader(&file.path, file.key(key)?, 512)?;
+        if !schema::is_initialised(&connection).map_err(file.sql("reading"))? {
+            return Ok((0, None, None));
+        }
         let sql = "SELECT count(*), min(seq), max(seq) FROM heads";
         let row = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         row.map_err(file.sql("reading"))
@@ -110,7 +113,7 @@ pub fn verify(dir: &Path, key: Option<&Key>) -> Result<Vec<Fault>, StoreError> {
         match look(&mut |problem| log.push(problem)) {
             Ok((problems, connection)) => {
                 log.extend(problems);
-                if log.is_empty() {
+                if log.is_empty() && schema::is_initialised(&connection).map_err(file.sql("reading"))? {
                     log.extend(payloads(&connection, &file)?);
                 }
             }

@@ -17,19 +17,19 @@
 //! * `pinned.rs`: what of them is copied before, to stay
 //! * `erase.rs`: sessions that are to be gone from every file
 //! * [`inspect`], [`backup`]: what a store holds, whether it is whole, copies of it; also while another process writes
-//! * `catalog.rs`: the checkpoint of the live state, and notes; a cache. [`sums`]: what is counted by the minute, in it
+//! * `catalog.rs`: the checkpoint of the live state and notes, a cache; beside them [`sums`], what is counted by the minute
 //!
 //! # Files
 //!
 //! | file | what |
 //! | --- | --- |
 //! | `events-2026-11-20.db` (`-wal`, `-shm`) | the events committed on that day, a contiguous range of numbers |
-//! | `events-2026-11-20-2.db` | more of that day: what came after a session of it was erased |
+//! | `events-2026-11-20-2.db` | more of that day: what came after a session of it was erased, or the first turned out damaged |
 //! | `events-2026-11-20.key` | its random key, wrapped by the user's; absent when the store is not encrypted |
 //! | `index-2026-11-20.db`, `index-2026-11-20.key` | that day's full-text index; may be deleted while nothing runs |
 //! | `pinned.db`, `pinned.key` | the events of pinned sessions whose days are gone |
-//! | `catalog.db`, `catalog.key` | a cache; may be deleted while nothing runs |
-//! | `damaged/` | days that could not be read, set aside |
+//! | `catalog.db`, `catalog.key` | the live state, and the sums over time: those of days that are gone are nowhere else |
+//! | `damaged/` | files that could not be read, set aside |
 //! | `store.lock` | locked by the process that writes, and its pid |
 
 pub mod backup;

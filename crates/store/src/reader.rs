@@ -60,7 +60,11 @@ impl Reader {
 
     /// Opens a folder that another process may be writing, and changes nothing in it. Sees what is committed by now.
     pub fn open(dir: &Path, key: Option<&Key>) -> Result<Reader, StoreError> {
-        let files: Vec<_> = folder::days(dir)?.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
+        let mut files: Vec<_> = folder::days(dir)?.into_iter().map(|day| Arc::new(DayFile::new(dir, day))).collect();
+        // One that is just being made, or was when its maker died, has nothing yet.
+        while files.len() > 1 && files.last().is_some_and(|file| file.is_unmade(key)) {
+            files.pop();
+        }
         let Some(newest) = files.last().cloned() else {
             return Ok(Reader::new(Arc::new(Folder::of_another(key.cloned(), files, 1))));
         };
@@ -95,7 +99,8 @@ impl Reader {
         })
     }
 
-    /// The day in whose file a number is, in days since 1970; `None` if its day is gone, pinned or not.
+    /// The place, in the order of files, of the one that a number is in, as [`Store::day`](crate::Store::day) tells it; `None`
+    /// if its day is gone, pinned or not.
     pub fn day_of(&self, seq: u64) -> Result<Option<i64>, StoreError> {
         Ok(self.folder.file_of(seq)?.filter(|file| !file.is_pinned()).map(|file| file.day))
     }

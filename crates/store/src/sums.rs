@@ -1,7 +1,7 @@
 //! Sums over time, in `catalog.db`: how much of what in each minute, under the names that whoever counts gives it.
 //!
 //! They are counted in memory and written with the checkpoint of the live state, in its transaction: what was counted and
-//! up to which event it was counted are one. A day's share has the day's number beside it (`part`), so that it can be
+//! up to which event it was counted are one. A file's share has the file's place beside it (`part`), so that it can be
 //! counted again from the day's file; the shares of days that are gone stay. After a week minutes become hours, which are
 //! kept for ever: by hours, a day can be summed up as it is anywhere on earth, and a year takes some megabytes.
 
@@ -118,7 +118,7 @@ pub const PROJECTS: u8 = 5;
 struct Cell {
     /// By what names are grouped; whoever counts knows.
     group: u8,
-    /// The day in whose file the events are.
+    /// The place of the file that the events are in.
     part: i32,
     /// Minutes since 1970.
     minute: i32,
@@ -135,7 +135,7 @@ pub struct Tallies {
 }
 
 impl Tallies {
-    /// The sum of a name of a group in a minute, for events in the file of day `part`.
+    /// The sum of a name of a group in a minute, for events in the file at place `part`.
     pub fn of(&mut self, group: u8, name: &str, part: i64, time_ms: i64) -> &mut Sum {
         let full = self.sums.len() >= PENDING_MAX;
         let name = if full { self.number(OTHER) } else { self.number(&named(group, name)) };

@@ -245,7 +245,7 @@ impl Store {
         self.catalog.fold_sums(now_ms)
     }
 
-    /// The day whose file has the newest events, in days since 1970.
+    /// The place of the newest events' file in the order of files: each day has a thousand.
     pub fn day(&self) -> i64 {
         self.file.day
     }

@@ -105,6 +105,10 @@ fn a_file_that_was_not_finished_being_made_is_finished() {
     store.write(&first, NOW_MS).unwrap();
     store.close().unwrap();
     fs::write(scratch.dir().join("events-2026-11-21.db"), b"").unwrap();
+    // Who only reads does without it.
+    assert_eq!(store::Reader::open(&scratch.dir(), Some(&key())).unwrap().seq_last(), 10);
+    assert!(store::inspect::verify(&scratch.dir(), Some(&key())).unwrap().is_empty());
+    assert_eq!(store::inspect::days(&scratch.dir(), Some(&key())).unwrap()[1].problem, None);
     let mut store = scratch.open();
     assert_eq!(store.next_seq(), 11);
     assert_eq!(store.position("spool").as_deref(), Some(&b"here"[..]));

@@ -102,7 +102,7 @@ fn when_all_is_counted_again_the_sums_of_days_that_are_gone_stay() {
     let mut store = scratch.open();
     store.begin_sums(false).unwrap();
     store.write(&batch(&store, 3), NOW_MS).unwrap();
-    count(&store, "gone", store.day() - 400, TWO - 400 * 24 * HOUR, 1);
+    count(&store, "gone", store.day() - 400 * 1_000, TWO - 400 * 24 * HOUR, 1);
     count(&store, "gone", store.day(), TWO, 1);
     store.sums().completed();
     save(&mut store);
@@ -130,7 +130,7 @@ fn what_is_counted_again_because_counting_could_not_begin_is_not_counted_twice()
     let mut store = open();
     store.begin_sums(false).unwrap();
     store.write(&batch(&store, 3), NOW_MS).unwrap();
-    count(&store, "gone", store.day() - 400, TWO, 1);
+    count(&store, "gone", store.day() - 400 * 1_000, TWO, 1);
     (0..3).for_each(|_| count(&store, "here", store.day(), TWO, 1));
     store.sums().completed();
     save(&mut store);
