@@ -81,3 +81,88 @@ fn a_full_disk_refuses_events_shows_them_and_takes_them_again_when_there_is_room
     let last = acknowledged.last().unwrap().1;
     assert_eq!(seq, last + 1, "the numbers of what was refused are free again");
 }
+
+/// A library that makes the disk refuse to make anything durable while a file is there.
+const NO_SYNC: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int refused(void) {
+    const char *path = getenv("SYNC_FAILS_WHILE");
+    return path && access(path, F_OK) == 0;
+}
+int fsync(int file) {
+    if (refused()) { errno = EIO; return -1; }
+    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fsync");
+    return real(file);
+}
+int fdatasync(int file) {
+    if (refused()) { errno = EIO; return -1; }
+    int (*real)(int) = (int (*)(int)) dlsym(RTLD_NEXT, "fdatasync");
+    return real(file);
+}
+"#;
+
+#[test]
+fn a_disk_that_fails_to_sync_loses_nothing_acknowledged_and_what_it_refused_is_said() {
+    let home = Home::new();
+    if support::program_on_path("cc").is_none() {
+        return;
+    }
+    let library = home.path().join("nosync.so");
+    let mut cc = std::process::Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-x", "c", "-", "-ldl", "-o"]).arg(&library).stdin(std::process::Stdio::piped());
+    let mut cc = cc.spawn().unwrap();
+    std::io::Write::write_all(&mut cc.stdin.take().unwrap(), NO_SYNC.as_bytes()).unwrap();
+    assert!(cc.wait().unwrap().success());
+    let broken = home.path().join("broken");
+    let mut command = home.program(&["monitor", "start", "--foreground", "--no-dashboard", "--port", "0"]);
+    command.env("LD_PRELOAD", &library).env("SYNC_FAILS_WHILE", &broken);
+    let monitor = Monitor::start(command);
+    let port = monitor.port;
+    let mut follower = support::node("follow.mjs", &[]).map(|mut follower| {
+        follower.args(["--url", &monitor.url(""), "--namespaces", "/system"]);
+        let mut follower = Follower::start(follower);
+        follower.event("/system", "connect");
+        follower
+    });
+
+    let mut acknowledged = Vec::new();
+    let mut tell = |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            let (status, answer) = emit(&monitor, number);
+            assert_eq!(status, 200, "{answer}");
+            acknowledged.push((number, answer["seq"].as_u64().unwrap()));
+        }
+    };
+    tell(0..30);
+    for turn in 0..3 {
+        std::fs::write(&broken, b"").unwrap();
+        for number in 1_000 + turn * 10..1_010 + turn * 10 {
+            let (status, answer) = emit(&monitor, number);
+            assert_eq!((status, &answer["error"]["code"]), (503, &json!("not_stored")), "{answer}");
+            if let Some(follower) = &mut follower {
+                let shown = follower.wait("the event that was not stored", |said| said["data"]["number"] == number);
+                assert_eq!(shown["data"]["stored"], false, "{shown}");
+            }
+        }
+        assert!(monitor.request("GET", "/metrics", &[], "").1.contains("\nclaude_mpm_store_writable 0\n"));
+        std::fs::remove_file(&broken).unwrap();
+        tell(30 + turn * 40..70 + turn * 40);
+        assert!(monitor.request("GET", "/metrics", &[], "").1.contains("\nclaude_mpm_store_writable 1\n"));
+    }
+    assert!(
+        acknowledged.is_sorted_by(|(_, one), (_, other)| one + 1 == *other),
+        "numbers of what was refused are free"
+    );
+    let check = |monitor: &Monitor| {
+        let numbered = |event: &Value| Some((event["data"]["number"].as_u64()? as usize, event["seq"].as_u64()?));
+        let kept: Vec<_> = monitor.history().iter().filter_map(numbered).collect();
+        assert_eq!(kept, acknowledged);
+    };
+    check(&monitor);
+    monitor.kill();
+    check(&home.monitor_on(port));
+}
