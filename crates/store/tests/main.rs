@@ -12,6 +12,7 @@ mod full_disk;
 mod keys;
 mod pages;
 mod pinned;
+mod released;
 mod retention;
 mod scratch;
 mod search;
