@@ -49,21 +49,46 @@ pub struct Needle {
 /// Events in a row of common tokens. An index grows by these.
 pub const WIDE_EVENTS: u64 = 32;
 
-/// Grows with the form of the file; one of another version is built anew.
-const VERSION: i64 = 2;
+/// Events in a part of an index: each has tables of its own. What is looked for newest first is mostly found in the newest
+/// part, and FTS5 puts all of a prefix together, however few of it are wanted. Merging what a part has ends with the part.
+const PART_EVENTS: u64 = 1 << 17;
 
-/// `ascii` splits nothing that [`Words`] tells: it takes all beyond ASCII as letters. Nothing is ever deleted: an event that is
-/// enriched is put in once more, and what it no longer has still names it, as a candidate.
+/// Grows with the form of the file; one of another version is built anew.
+const VERSION: i64 = 3;
+
 const TABLES: &str = "
 CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, words INTEGER NOT NULL,
     epoch TEXT NOT NULL, indexed_to INTEGER NOT NULL, rewrites_to INTEGER NOT NULL,
     common_from INTEGER);
 CREATE TABLE common (token TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5(text, content = '', columnsize = 0, detail = none, tokenize = 'ascii');
-INSERT INTO words(words, rank) VALUES ('hashsize', 4194304);
-CREATE VIRTUAL TABLE wide USING fts5(text, content = '', columnsize = 0, detail = none, tokenize = 'ascii');
-INSERT INTO wide(wide, rank) VALUES ('hashsize', 1048576);
+CREATE TABLE parts (part INTEGER PRIMARY KEY);
 ";
+
+/// The tables of a part. `ascii` splits nothing that [`Words`] tells: it takes all beyond ASCII as letters. Nothing is ever
+/// deleted: an event that is enriched is put in once more, and what it no longer has still names it, as a candidate.
+fn tables_of(part: u64) -> String {
+    let table = |name: String, hash: u32| {
+        format!(
+            "CREATE VIRTUAL TABLE {name} USING fts5(text, content = '', columnsize = 0, detail = none, tokenize = 'ascii');
+            INSERT INTO {name}({name}, rank) VALUES ('hashsize', {hash});"
+        )
+    };
+    let (words, wide) = (table(format!("words_{part}"), 4_194_304), table(format!("wide_{part}"), 1_048_576));
+    format!("{words} {wide} INSERT INTO parts VALUES ({part});")
+}
+
+/// The parts that there are with something of these numbers, in order.
+fn parts_in(connection: &Connection, numbers: &RangeInclusive<u64>) -> rusqlite::Result<Vec<u64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT part FROM parts WHERE part BETWEEN ?1 AND ?2 ORDER BY part")?;
+    let ends = [numbers.start(), numbers.end()].map(|end| (end / PART_EVENTS) as i64);
+    statement.query_map(ends, |row| row.get::<_, i64>(0))?.map(|part| part.map(|part| part as u64)).collect()
+}
+
+/// The numbers of a part.
+const fn numbers_of_part(part: u64) -> RangeInclusive<u64> {
+    part * PART_EVENTS..=part * PART_EVENTS + (PART_EVENTS - 1)
+}
 
 /// The index of one day, as its readers and its writer know it.
 pub(crate) struct IndexFile {

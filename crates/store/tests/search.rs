@@ -273,3 +273,36 @@ fn no_token_lies_open_in_the_index() {
     store.close().unwrap();
     check();
 }
+
+#[test]
+fn what_lies_on_both_sides_of_an_end_of_a_part_is_found_in_order_from_both_sides() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    // An index has a part for each 131,072 events.
+    let (end, first) = (1 << 17, (1 << 17) - 3_000);
+    store.skip_to(first).unwrap();
+    write(&mut store, 6_000, 0);
+    eventually_indexed(&store.reader());
+    // Told better later, in the one part and in the other.
+    let better = |seq: u64| (seq, Bytes::from(format!("{{\"seq\":{seq},\"data\":\"a needlestack\"}}")));
+    store.write(&Batch { rewritten: vec![better(end - 7), better(end + 7)], ..Batch::default() }, NOW_MS).unwrap();
+    let mut wanted: Vec<u64> = (first..first + 6_000).filter(|seq| seq % 100 == 0 || seq.abs_diff(end) == 7).collect();
+    let reader = store.reader();
+    for limit in [3, 1_000] {
+        let mut all = Vec::new();
+        let mut direction = Direction::Oldest { after: 0 };
+        loop {
+            let needles = vec![vec![Needle { token: "needle".to_owned(), is_prefix: true }]];
+            let query = PageQuery { needles, ..PageQuery::new(direction, limit, far()) };
+            let page = reader.page(&query, &mut |json| json.windows(6).any(|part| part == b"needle")).unwrap();
+            all.extend(numbers(&page));
+            let Some(next) = page.next else { break };
+            direction = Direction::Oldest { after: next };
+        }
+        assert_eq!(all, wanted, "{limit}");
+    }
+    wanted.reverse();
+    let (numbers, looked) = found(&reader, "needle", "needlestack");
+    assert_eq!(numbers, wanted);
+    assert!(looked <= wanted.len() + 2 * store::WIDE_EVENTS as usize, "{looked} were looked at");
+}

@@ -142,12 +142,8 @@ fn kept(run: &str) -> &str {
 
 /// The longest stretches of letters and digits, and where they begin.
 pub(super) fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut at = 0;
-    text.split(|letter: char| !letter.is_alphanumeric()).filter_map(move |run| {
-        let start = at + text[at..].find(run).unwrap_or(0);
-        at = start + run.len();
-        (!run.is_empty()).then_some((start, run))
-    })
+    let runs = text.split(|letter: char| !letter.is_alphanumeric()).filter(|run| !run.is_empty());
+    runs.map(|run| (run.as_ptr().addr() - text.as_ptr().addr(), run))
 }
 
 /// The same places as [`super::begins_a_token`] sees, all at once.

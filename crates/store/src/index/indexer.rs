@@ -8,11 +8,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tracing::warn;
 
 use super::tokens::Tokens;
-use super::{State, WIDE_EVENTS, Words, numbers_of_wide, read_common, read_state, rewrites};
+use super::{PART_EVENTS, State, WIDE_EVENTS, Words, numbers_of_wide, read_common, read_state, rewrites, tables_of};
 use crate::error::StoreError;
 use crate::folder::{DayFile, Folder, Opened};
 use crate::reader::{Payload, payload};
@@ -331,13 +331,20 @@ fn common_in(
 
 fn write(connection: &mut Connection, pass: &Pass) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for (sql, rows) in [
-        ("INSERT INTO words (rowid, text) VALUES (?1, ?2)", &pass.words),
-        ("INSERT INTO wide (rowid, text) VALUES (?1, ?2)", &pass.wide),
-    ] {
-        let mut put = transaction.prepare_cached(sql)?;
-        for (row, text) in rows {
-            put.execute(params![*row as i64, text])?;
+    for (name, rows, rows_in_part) in
+        [("words", &pass.words, PART_EVENTS), ("wide", &pass.wide, PART_EVENTS / WIDE_EVENTS)]
+    {
+        for rows in rows.chunk_by(|(one, _), (other, _)| one / rows_in_part == other / rows_in_part) {
+            let Some(part) = rows.first().map(|(row, _)| row / rows_in_part) else { continue };
+            let sql = "SELECT 1 FROM parts WHERE part = ?1";
+            if transaction.prepare_cached(sql)?.query_row([part as i64], |_| Ok(())).optional()?.is_none() {
+                transaction.execute_batch(&tables_of(part))?;
+            }
+            let sql = format!("INSERT INTO {name}_{part} (rowid, text) VALUES (?1, ?2)");
+            let mut put = transaction.prepare_cached(&sql)?;
+            for (row, text) in rows {
+                put.execute(params![*row as i64, text])?;
+            }
         }
     }
     for token in pass.common.iter().flatten() {

@@ -9,7 +9,9 @@ use std::time::Instant;
 use rusqlite::{Connection, Statement, params};
 use tracing::warn;
 
-use super::{IndexFile, Needle, WIDE_EVENTS, numbers_of_wide, read_common, read_state, rewrites};
+use super::{
+    IndexFile, Needle, WIDE_EVENTS, numbers_of_part, numbers_of_wide, parts_in, read_common, read_state, rewrites,
+};
 use crate::heads::Scan;
 
 /// Rewritten events that wait for the indexer and are looked at one by one; beyond it a search does without the index.
@@ -18,22 +20,13 @@ const REWRITES_MAX: u32 = 10_000;
 /// Events that follow each other and are looked at in one go.
 const RUN_EVENTS: u64 = 64;
 
-macro_rules! select {
-    ($table:literal, $order:literal) => {
-        concat!(
-            "SELECT rowid FROM ",
-            $table,
-            " WHERE ",
-            $table,
-            " MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid ",
-            $order
-        )
-    };
+/// The rows of a table that have something, in order.
+fn select(table: &str, part: u64, descending: bool) -> String {
+    let order = if descending { "DESC" } else { "ASC" };
+    format!(
+        "SELECT rowid FROM {table}_{part} WHERE {table}_{part} MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid {order}"
+    )
 }
-const WORDS_DOWN: &str = select!("words", "DESC");
-const WORDS_UP: &str = select!("words", "ASC");
-const WIDE_DOWN: &str = select!("wide", "DESC");
-const WIDE_UP: &str = select!("wide", "ASC");
 
 /// What is searched, and how.
 pub(crate) struct Search<'a> {
@@ -93,7 +86,7 @@ pub(crate) fn scan<E: From<rusqlite::Error>>(
         parts.reverse();
     }
     for (part, wanted) in parts {
-        match named(search, &snapshot, &part, wanted, &rewritten, look)? {
+        match in_parts(search, &snapshot, &part, &wanted, &rewritten, look)? {
             Named::Scan(Scan::Done) => {}
             Named::Scan(scan) => return Ok(scan),
             // Everything up to here was looked at.
@@ -155,11 +148,41 @@ enum Named {
     Broken(u64),
 }
 
-fn named<E: From<rusqlite::Error>>(
+/// Goes through the parts of the index one after the other: mostly the first has enough.
+fn in_parts<E: From<rusqlite::Error>>(
     search: &Search<'_>,
     index: &Connection,
+    numbers: &RangeInclusive<u64>,
+    wanted: &Wanted,
+    rewritten: &[u64],
+    look: &mut dyn FnMut(RangeInclusive<u64>) -> Result<Scan, E>,
+) -> Result<Named, E> {
+    if wanted.own.is_none() && wanted.shared.is_none() {
+        return look(numbers.clone()).map(Named::Scan);
+    }
+    let mut parts = match parts_in(index, numbers) {
+        Ok(parts) => parts,
+        Err(_) => return Ok(Named::Broken(if search.newest_first { *numbers.end() } else { *numbers.start() })),
+    };
+    if search.newest_first {
+        parts.reverse();
+    }
+    for part in parts {
+        let of_part = numbers_of_part(part);
+        let here = *of_part.start().max(numbers.start())..=*of_part.end().min(numbers.end());
+        let found = named(search, (index, part), &here, wanted, rewritten, look)?;
+        if !matches!(found, Named::Scan(Scan::Done)) {
+            return Ok(found);
+        }
+    }
+    Ok(Named::Scan(Scan::Done))
+}
+
+fn named<E: From<rusqlite::Error>>(
+    search: &Search<'_>,
+    (index, of_index): (&Connection, u64),
     part: &RangeInclusive<u64>,
-    wanted: Wanted,
+    wanted: &Wanted,
     rewritten: &[u64],
     look: &mut dyn FnMut(RangeInclusive<u64>) -> Result<Scan, E>,
 ) -> Result<Named, E> {
@@ -169,14 +192,15 @@ fn named<E: From<rusqlite::Error>>(
         Ok(Named::Broken(begun))
     };
     let descending = search.newest_first;
-    let (own_sql, wide_sql) = if descending { (WORDS_DOWN, WIDE_DOWN) } else { (WORDS_UP, WIDE_UP) };
-    let (mut own, mut wide) = match (index.prepare_cached(own_sql), index.prepare_cached(wide_sql)) {
+    let (own_sql, wide_sql) = (select("words", of_index, descending), select("wide", of_index, descending));
+    let (mut own, mut wide) = match (index.prepare_cached(&own_sql), index.prepare_cached(&wide_sql)) {
         (Ok(own), Ok(wide)) => (own, wide),
         (Err(error), _) | (_, Err(error)) => return broken(error, begun),
     };
     let (low, high) = (*part.start(), *part.end());
-    let own = wanted.own.map(|own_wanted| rows(&mut own, &own_wanted, low, high)).transpose();
-    let shared = wanted.shared.map(|wide_wanted| rows(&mut wide, &wide_wanted, low / WIDE_EVENTS, high / WIDE_EVENTS));
+    let own = wanted.own.as_ref().map(|own_wanted| rows(&mut own, own_wanted, low, high)).transpose();
+    let shared = wanted.shared.as_ref();
+    let shared = shared.map(|wide_wanted| rows(&mut wide, wide_wanted, low / WIDE_EVENTS, high / WIDE_EVENTS));
     let (own, shared) = match (own, shared.transpose()) {
         (Ok(own), Ok(shared)) => (own, shared),
         (Err(error), _) | (_, Err(error)) => return broken(error, begun),
