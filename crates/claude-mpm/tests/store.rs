@@ -448,3 +448,50 @@ fn a_pinned_session_is_served_when_its_days_are_removed_and_only_its_user_may_pi
         (monitor.request("GET", "/api/v1/events/8", &[], "").0 == 410).then_some(())
     });
 }
+
+#[test]
+fn a_monitor_starts_beside_a_damaged_newest_day_names_it_and_serves_and_stores_the_rest() {
+    let (home, port) = (Home::new(), free_port());
+    import(&home, port, &days_of_events(3));
+    let newest = folder(&home, port).join("events-2026-11-03.db");
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes[..4_096].fill(0x5A);
+    std::fs::write(&newest, &bytes).unwrap();
+
+    let monitor = home.monitor_on(port);
+    say(&monitor, "events go on");
+    let numbers: Vec<u64> = monitor.history().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers[..200], (1..=200).collect::<Vec<_>>());
+    assert!(numbers[200..].len() >= 2 && numbers[200] > 300, "{:?}", &numbers[200..]);
+    let (status, body) = monitor.request("GET", "/api/v1/events/250", &[], "");
+    assert_eq!(status, 410, "{body}");
+    let aside = folder(&home, port).join("damaged/events-2026-11-03.db");
+    assert_eq!(std::fs::read(aside).unwrap(), bytes, "as it was found");
+    let log = std::fs::read_to_string(home.path().join(format!(".claude-mpm/logs/monitor-{port}.log"))).unwrap();
+    assert!(log.contains("events-2026-11-03.db is damaged; it is set aside in"), "{log}");
+    assert!(done(&home, port, &["verify"]).contains("Everything is as it was written"));
+    monitor.stop();
+    // The next start goes on from there.
+    let monitor = home.monitor_on(port);
+    let again: Vec<u64> = monitor.history().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(again[..numbers.len()], numbers);
+}
+
+#[test]
+fn bodies_of_files_are_searched_for_those_alone_who_may_read_them() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    a_session(&home, &monitor);
+    let path = format!("/api/v1/events?q={}", encoded("in:content plaintext-body"));
+    let found = monitor.get(&path);
+    assert_eq!(found["events"].as_array().unwrap().len(), 1, "{found}");
+    let (status, body) = monitor.request("GET", &path, &[("origin", "http://localhost:3000")], "");
+    assert_eq!(status, 403, "{body}");
+    assert!(!body.contains("tool_call"), "{body}");
+    let open = format!("/api/v1/events?q={}", encoded("plaintext-body"));
+    assert_eq!(
+        monitor.get(&open)["events"],
+        json!([]),
+        "bodies are in no index, and not looked at without being asked"
+    );
+}

@@ -149,3 +149,43 @@ fn days_go_while_events_come_in_and_are_read_and_enriched() {
     assert_eq!(left.iter().filter(|name| name.ends_with(".db") && name.starts_with("events")).count(), 1, "{left:?}");
     assert!(!left.contains("damaged"), "a file that is removed is not a damaged one");
 }
+
+#[test]
+#[ignore = "a measurement: cargo test --release -p store retention::how_long -- --ignored --nocapture"]
+fn how_long_a_commit_waits_while_a_large_day_goes() {
+    let scratch = Scratch::new();
+    let mut store = scratch.open();
+    for day in 0..3 {
+        for _ in 0..150 {
+            store.write(&batch(&store, 1_000), NOW_MS + day * DAY_MS).unwrap();
+        }
+    }
+    let commit = |store: &mut Store| {
+        let batch = batch(store, 10);
+        let started = std::time::Instant::now();
+        store.write(&batch, NOW_MS + 2 * DAY_MS).unwrap();
+        started.elapsed()
+    };
+    let mut alone: Vec<_> = (0..300).map(|_| commit(&mut store)).collect();
+    let keeper = keeper(&store, Keep { days: Some(0), bytes: None }, NOW_MS);
+    let over = AtomicBool::new(false);
+    let (mut beside, swept) = std::thread::scope(|scope| {
+        let sweeping = scope.spawn(|| {
+            let started = std::time::Instant::now();
+            assert_eq!(keeper.sweep(NOW_MS + 2 * DAY_MS).len(), 2);
+            over.store(true, Ordering::Relaxed);
+            started.elapsed()
+        });
+        let mut beside = Vec::new();
+        while !over.load(Ordering::Relaxed) || beside.len() < 20 {
+            beside.push(commit(&mut store));
+        }
+        (beside, sweeping.join().unwrap())
+    });
+    for (name, times) in [("alone", &mut alone), ("beside", &mut beside)] {
+        times.sort();
+        let (p50, slowest) = (times[times.len() / 2], times[times.len() - 1]);
+        println!("{name}: {} commits, p50 {p50:?}, slowest {slowest:?}", times.len());
+    }
+    println!("two days of {} events each went within {swept:?}", 150_000);
+}

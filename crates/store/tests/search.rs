@@ -306,3 +306,26 @@ fn what_lies_on_both_sides_of_an_end_of_a_part_is_found_in_order_from_both_sides
     assert_eq!(numbers, wanted);
     assert!(looked <= wanted.len() + 2 * store::WIDE_EVENTS as usize, "{looked} were looked at");
 }
+
+#[test]
+fn a_search_whose_time_is_up_in_what_is_not_indexed_says_where_that_begins() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch);
+    write(&mut store, 6_400, 0);
+    let reader = store.reader();
+    eventually_indexed(&reader);
+    // An unfinished row of the index waits for the rest of it.
+    write(&mut store, 20, 0);
+    let indexed_to = 6_420 - reader.unindexed() + 1;
+    let page = |before: Option<u64>| {
+        let needles = vec![vec![Needle { token: "nowhere".to_owned(), is_prefix: false }]];
+        let late = Instant::now() - Duration::from_secs(1);
+        let query = PageQuery { needles, ..PageQuery::new(Direction::Newest { before }, 10, late) };
+        reader.page(&query, &mut |_| false).unwrap()
+    };
+    let in_tail = page(None);
+    assert_eq!((in_tail.partial, in_tail.indexed_to), (true, Some(indexed_to)), "{in_tail:?}");
+    assert!(in_tail.next.unwrap() >= indexed_to);
+    let beyond = page(Some(indexed_to));
+    assert_eq!(beyond.indexed_to, None, "{beyond:?}");
+}
