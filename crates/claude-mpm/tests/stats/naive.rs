@@ -135,7 +135,8 @@ impl Told {
         let (reported, estimate) = (micros(&data["otlp"]["cost_usd"]), micros(&data["cost_estimated_usd"]));
         if is_by("otlp") {
             self.logs.add(model, &agent, tokens(&data["otlp"]), reported);
-        } else if let Some(estimate) = estimate {
+        }
+        if let Some(estimate) = estimate.filter(|_| reported.is_none()) {
             *self.estimates.entry((model.to_owned(), agent)).or_default() += estimate;
         }
         self.costs.push((event["time"].as_str().unwrap().to_owned(), reported, estimate));

@@ -112,7 +112,7 @@ pub(crate) fn plain_model(name: &str) -> &str {
 }
 
 /// Under what a model counts.
-pub(super) fn model_of(name: Option<&str>) -> &str {
+pub fn model_of(name: Option<&str>) -> &str {
     name.map(plain_model).filter(|name| !name.is_empty() && name.len() <= NAME_BYTES_MAX).unwrap_or(UNKNOWN)
 }
 

@@ -96,7 +96,6 @@ pub(crate) fn count_event(tallies: &mut Tallies, part: i64, fact: &Fact, context
         return;
     }
     // What tells of spending counts under the names that it tells.
-    let named = |kind: &str| fact.text(kind).unwrap_or(UNKNOWN);
     if answers {
         let agent = usage::agent_of(fact.agent_type.as_deref(), |key| fact.text(key));
         let unpriced = i64::from(!["cost_usd", "cost_estimated_usd"].iter().any(|key| fact.data.get(key).is_some()));
@@ -105,7 +104,7 @@ pub(crate) fn count_event(tallies: &mut Tallies, part: i64, fact: &Fact, context
             sum.unpriced += sign * unpriced;
         };
         of(Group::Agent, agent, &request);
-        of(Group::Model, named("model"), &|sum| {
+        of(Group::Model, usage::model_of(fact.text("model")), &|sum| {
             request(sum);
             took(sum);
         });
