@@ -212,6 +212,9 @@ pub(crate) struct DemoArgs {
     /// How much faster than recorded, from 0.1 to 1000; the recording takes about 90 seconds
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub(crate) speed: f64,
+    /// Stay as the client of the sessions afterwards, until Ctrl C: what waits for a person goes on waiting
+    #[arg(long)]
+    pub(crate) stay: bool,
 }
 
 #[derive(Args, Clone, Debug)]

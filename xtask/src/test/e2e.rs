@@ -2,10 +2,11 @@
 
 mod monitor;
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::home::Home;
 use super::{Done, Run, page, tools};
@@ -41,14 +42,39 @@ pub(super) fn screenshots(run: &Run) -> anyhow::Result<()> {
     let chromium = tools.path_of("CLAUDE_MPM_TEST_CHROMIUM").context("pictures need a headless Chromium")?;
     let program = program(run)?;
     let home = Home::new()?;
-    let monitor = Monitor::start(&program, &home, &run.folder.join("logs"))?;
-    let mut demo = Command::new(&program);
-    home.apply(&mut demo);
-    run.command(demo.args(["demo", "--port"]).arg(monitor.port().to_string()))?;
+    let monitor = Monitor::start_as_usual(&program, &home, &run.folder.join("logs"))?;
+    let demo = Demo::play(&program, &home, monitor.port())?;
     let mut pictures = page::npm(&folder);
     home.apply(&mut pictures);
     run.command(pictures.args(["run", "screenshots"]).env("CHROMIUM", chromium).env("MONITOR_URL", monitor.url()))?;
+    drop(demo);
     monitor.stop()
+}
+
+/// The demo after it was played: it stays as the client of its sessions until it is dropped.
+struct Demo(Child);
+
+impl Demo {
+    fn play(program: &Path, home: &Home, port: u16) -> anyhow::Result<Demo> {
+        let mut command = Command::new(program);
+        home.apply(&mut command);
+        command.args(["demo", "--stay", "--port"]).arg(port.to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut demo = Demo(command.spawn().context("starting the demo")?);
+        let said = demo.0.stdout.take().context("the demo has no output")?;
+        let mut lines = BufReader::new(said).lines();
+        let is_done = lines.any(|line| line.is_ok_and(|line| line.starts_with("Done.")));
+        ensure!(is_done, "the demo ended before its end");
+        Ok(demo)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // So that it takes its folder away.
+        let ask = format!("kill -TERM {}", self.0.id());
+        let _ = Command::new("sh").args(["-c", &ask]).status();
+        let _ = self.0.wait();
+    }
 }
 
 /// The program, built.

@@ -1,5 +1,7 @@
 //! `claude-mpm demo`: plays a recorded day of eight sessions through the spool, the way real hooks come.
 
+mod standing;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +14,7 @@ use crate::daemon::instance;
 use crate::paths::Home;
 use crate::report::{self, Failure};
 use crate::settings::Settings;
+use standing::Standing;
 
 /// The recording, one hook a line. Everything in it is invented.
 const RECORDING: &str = include_str!("../../demo/session.jsonl");
@@ -42,8 +45,24 @@ pub(crate) fn run(options: &DemoArgs) -> Result<(), Failure> {
         "Playing {} hooks of eight invented sessions in {seconds:.0} s. Watch http://localhost:{port}",
         lines.len()
     ));
-    play(&lines, options.speed, &home.spool(port))?;
-    report::line("Done. The sessions stay in the history; play it again for new ones.");
+    let mut standing = match options.stay.then(Standing::new).transpose() {
+        Ok(standing) => standing,
+        Err(error) => {
+            let what = format!("making its folder: {error}");
+            return Err(Failure::new(
+                "The demo cannot stay",
+                what,
+                "Check the folder for temporary files, or leave --stay out",
+            ));
+        }
+    };
+    let is_told = play(&lines, options.speed, &home.spool(port), standing.as_mut())?;
+    let Some(standing) = standing.filter(|_| !is_told) else {
+        report::line("Done. The sessions stay in the history; play it again for new ones.");
+        return Ok(());
+    };
+    report::line("Done. It stays as the client of its sessions, so that what waits goes on waiting; Ctrl C ends both.");
+    standing.wait();
     Ok(())
 }
 
@@ -53,26 +72,38 @@ fn recording() -> Result<Vec<Line>, Failure> {
     lines.map_err(|error| Failure::new("The recording is damaged", error, "Install the program again"))
 }
 
-fn play(lines: &[Line], speed: f64, spool: &Path) -> Result<(), Failure> {
+/// Plays it; whether a signal ended it before its end.
+fn play(lines: &[Line], speed: f64, spool: &Path, mut standing: Option<&mut Standing>) -> Result<bool, Failure> {
+    let stopped = |what: String| {
+        Failure::new("The demo stopped", what, "Check the folder's permissions and the free space of its disk")
+    };
     let began = Instant::now();
     let mut ids = FreshIds::new();
     for line in lines {
         let due = Duration::from_secs_f64(line.at_ms as f64 / 1000.0 / speed);
         if let Some(wait) = due.checked_sub(began.elapsed()) {
-            std::thread::sleep(wait);
+            match &standing {
+                Some(standing) if standing.is_told_within(wait) => return Ok(true),
+                Some(_) => {}
+                None => std::thread::sleep(wait),
+            }
         }
         let mut payload = line.payload.clone();
         ids.renew(&mut payload);
+        if let Some(standing) = &standing {
+            standing.claim(&mut payload);
+        }
         let mut framed = vec![0; frame::HEAD_BYTES];
         framed.extend_from_slice(payload.to_string().as_bytes());
         let time_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         frame::seal(&mut framed, Stamp { time_ns, parent_pid: std::process::id(), is_cut: false, is_late: false });
-        hook::spool::append(spool, SPOOL_BYTES_MAX, &framed).map_err(|error| {
-            let what = format!("writing to {}: {error}", spool.display());
-            Failure::new("The demo stopped", what, "Check the folder's permissions and the free space of its disk")
-        })?;
+        hook::spool::append(spool, SPOOL_BYTES_MAX, &framed)
+            .map_err(|error| stopped(format!("writing to {}: {error}", spool.display())))?;
+        if let Some(standing) = &mut standing {
+            standing.tell(&payload).map_err(|error| stopped(format!("saying how a session stands: {error}")))?;
+        }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Gives every id of the recording a new one, so that each showing is a new set of sessions.

@@ -24,6 +24,11 @@ impl Identity {
         Identity { pid, started: begin(pid).unwrap_or(0) }
     }
 
+    /// When it began, in the system's own ticks; empty where the system does not tell.
+    pub(crate) fn started_text(&self) -> String {
+        if self.started == 0 { String::new() } else { self.started.to_string() }
+    }
+
     /// The process that has a number now.
     pub(crate) fn of(pid: u32) -> Option<Identity> {
         let identity = Identity { pid, started: begin(pid).unwrap_or(0) };

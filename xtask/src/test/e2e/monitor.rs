@@ -20,6 +20,9 @@ const START_MAX: Duration = Duration::from_secs(30);
 /// A stop answers clients and empties queues first.
 const STOP_MAX: Duration = Duration::from_secs(15);
 
+/// Where a monitor serves that nobody tells otherwise.
+const PORT_USUAL: u16 = 8765;
+
 /// How often it is looked whether something has happened.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -41,9 +44,18 @@ struct Shared {
 }
 
 impl Monitor {
-    /// Starts it and waits until it answers.
+    /// Starts it on a free port and waits until it answers.
     pub(super) fn start(program: &Path, home: &Home, logs: &Path) -> anyhow::Result<Monitor> {
-        let port = free_port()?;
+        Monitor::start_on(free_port()?, program, home, logs)
+    }
+
+    /// The same on the port that users see, where nobody has it.
+    pub(super) fn start_as_usual(program: &Path, home: &Home, logs: &Path) -> anyhow::Result<Monitor> {
+        let usual = TcpListener::bind(("127.0.0.1", PORT_USUAL)).map(|_| PORT_USUAL);
+        Monitor::start_on(usual.or_else(|_| free_port())?, program, home, logs)
+    }
+
+    fn start_on(port: u16, program: &Path, home: &Home, logs: &Path) -> anyhow::Result<Monitor> {
         let pid_file = logs.join("monitor.pid");
         let log = File::create(logs.join("monitor.log")).context("making the monitor's log")?;
         let mut command = Command::new(program);
