@@ -264,7 +264,11 @@ export class Engine {
   }
 
   #newSync(): Sync {
-    return new Sync(this.api, this.capacity, (events) => this.#insert(events), () => this.#changed());
+    return new Sync(this.api, this.capacity, (events) => this.#insert(events), () => {
+      // What the server's search had found beyond this tab may be in it now.
+      this.history?.trim(this.sync.low);
+      this.#changed();
+    });
   }
 
   #newQuery(): Query {
@@ -318,7 +322,9 @@ export class Engine {
   #openHistory(): void {
     if (this.history || this.sync.atBeginning || !Number.isFinite(this.sync.low) || this.sync.low <= 1 || this.hiddenTo > 0) return;
     const history = new HistorySearch(this.api, this.terms, this.sync.low, () => {
-      if (this.history === history) this.#changed();
+      if (this.history !== history) return;
+      history.trim(this.sync.low);
+      this.#changed();
     });
     this.history = history;
   }

@@ -51,6 +51,16 @@ export class HistorySearch {
     }
   }
 
+  /** Lets go of rows that this tab has itself by now; true when there were any. */
+  trim(low: number): boolean {
+    this.#before = Math.min(this.#before, low);
+    let kept = this.rows.length;
+    while (kept > 0 && (this.rows[kept - 1]?.seq ?? 0) >= low) kept -= 1;
+    if (kept === this.rows.length) return false;
+    this.rows = this.rows.slice(0, kept);
+    return true;
+  }
+
   /** Lets go of rows that left a moving range; true when there were any. */
   expire(from: number): boolean {
     const kept = this.rows.filter((row) => row.time >= from);

@@ -47,6 +47,11 @@ describe('ListView', () => {
     expect(shape(list)).toEqual([1, 2, 3, 'd0', 10, 11, 12, 13, 14]);
     expect([list.length, list.indexOf(2), list.indexOf(10)]).toEqual([9, 1, 4]);
     expect(history.done).toBe(true);
+    // The tab was filled further back meanwhile: no event stands there twice.
+    for (const seq of [2, 3]) store.insert(event(seq));
+    expect(history.trim(2)).toBe(true);
+    expect(shape(new ListView(store, queryOf(store, ''), history, [divider(0)]))).toEqual([1, 'd0', 2, 3, 10, 11, 12, 13, 14]);
+    expect(history.trim(2)).toBe(false);
   });
 });
 
