@@ -1,5 +1,5 @@
 // Starts Chromium against a running server (env MONITOR_URL) and gives the tests short verbs.
-import { execSync, spawn } from 'node:child_process';
+import { execFileSync, execSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -79,11 +79,12 @@ export async function restart() {
   else await fetch(`${MONITOR_URL}/dev/restart?ms=2500`);
 }
 
-/** A monitor of one's own, with a home of its own; needs the program in MONITOR_PROGRAM. MONITOR_DIST: a page in place of the embedded one. */
-export async function startMonitor(environment = {}) {
+/** A monitor of one's own, with a home of its own; needs the program in MONITOR_PROGRAM. MONITOR_DIST: a page in place of the embedded one. `imported`: a file that its store begins with. */
+export async function startMonitor(environment = {}, imported = '') {
   const home = await mkdtemp(join(tmpdir(), 'monitor-'));
   const port = await freePort();
   const folders = { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), XDG_STATE_HOME: join(home, 'state'), XDG_RUNTIME_DIR: home };
+  if (imported !== '') execFileSync(process.env.MONITOR_PROGRAM, ['store', '--port', String(port), 'import', imported], { env: { ...process.env, ...folders, ...environment }, cwd: home, stdio: 'pipe' });
   const child = spawn(process.env.MONITOR_PROGRAM, ['monitor', 'start', '--foreground', '--no-dashboard', '--port', String(port)], { env: { ...process.env, ...folders, ...environment }, stdio: 'ignore', cwd: home });
   const url = `http://localhost:${port}`;
   await until(() => fetch(`${url}/health`).then(() => true, () => false), 'the monitor answers', 20_000);

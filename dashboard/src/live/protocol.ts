@@ -1,6 +1,7 @@
 // What the page and its worker say to each other.
 import type { Doctor, LiveClient, LogLine, OtherMonitor, Run, StoreState } from '../contract/machine';
 import type { TranscriptPage } from '../contract/transcript';
+import type { OverTime } from '../contract/over-time';
 import type { GitDiff } from '../contract/git-diff';
 import type { Sample } from '../contract/metrics';
 import type { Change, Health, MonitorEvent, Session, Stats } from '../contract/types';
@@ -167,6 +168,8 @@ export type Ask =
   | { what: 'doctor' }
   | { what: 'monitors' }
   | { what: 'store' }
+  /** What came in each namespace, minute by minute, in the last so many. */
+  | { what: 'namespaces'; minutes: number }
   | { what: 'log'; lines: number }
   | { what: 'runs' }
   /** Sends a client away. */
@@ -202,6 +205,7 @@ export interface Answers {
   doctor: Doctor;
   monitors: OtherMonitor[];
   store: StoreState;
+  namespaces: OverTime | undefined;
   log: LogLine[];
   runs: Run[];
   disconnect: boolean;

@@ -63,6 +63,10 @@ export async function answerView(engine: Engine, ask: Exclude<Ask, { what: 'deta
       return api.monitors();
     case 'store':
       return api.store();
+    case 'namespaces': {
+      const now = Date.now() + (engine.link.skewMs ?? 0);
+      return api.overTime({ from: now - ask.minutes * 60_000, to: now, step: '1m', group: 'namespace' });
+    }
     case 'log':
       return api.log(ask.lines);
     case 'runs':
