@@ -42,7 +42,7 @@ async function write(path, events) {
 
 async function measure() {
   const chrome = await browser();
-  for (const part of process.argv[2] ? [process.argv[2]] : ['timeline', 'list']) await (part === 'timeline' ? timeline(chrome) : list(chrome));
+  for (const part of process.argv[2] ? [process.argv[2]] : ['timeline', 'list', 'feed']) await ({ timeline, list, feed }[part])(chrome);
   await chrome.close();
 }
 
@@ -183,6 +183,38 @@ async function list(chrome) {
   const heap = await page.evaluate(() => performance.memory.usedJSHeapSize / 1024 / 1024);
   say('heap of the page itself, DOM nodes', `${heap.toFixed(1)} MiB, ${await page.evaluate(() => document.querySelectorAll('*').length)}`);
   await close();
+}
+
+/** Looks at Live, as it comes, while so many events a second are stored. */
+async function feed(chrome) {
+  for (const perSecond of [1000, 5000]) {
+    const { page, close } = await watched(chrome, '/live');
+    await page.evaluate(() => {
+      globalThis.long = [];
+      new PerformanceObserver((list) => globalThis.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+      globalThis.frames.length = 0;
+    });
+    const seconds = 20;
+    const began = Date.now();
+    let sent = 0;
+    const post = (count) => fetch(`${MONITOR_URL}/emit`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(Array.from({ length: count }, (_, at) => ({ namespace: 'log', event: 'line', data: { message: `line ${sent + at} of the feed` } }))) });
+    while (Date.now() - began < seconds * 1000) {
+      const due = Math.min(1000, Math.floor(((Date.now() - began) / 1000) * perSecond) - sent);
+      if (due > 0) {
+        await post(due);
+        sent += due;
+      } else await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const took = Date.now() - began;
+    const { frames, long, heap } = await page.evaluate(() => ({ frames: globalThis.frames.slice(1).map((at, index) => at - globalThis.frames[index]), long: globalThis.long, heap: performance.memory.usedJSHeapSize / 1024 / 1024 }));
+    say(`frames at ${Math.round(sent / (took / 1000)).toLocaleString('en-US')} events a second, ${seconds} s`, figures(frames));
+    say('  tasks of the page longer than 100 ms, heap', `${long.filter((ms) => ms > 100).length}, ${heap.toFixed(1)} MiB`);
+    const last = `line ${sent - 1} of the feed`;
+    const from = Date.now();
+    await until(async () => (await page.locator('#events').innerText()).includes(last), 'the last one on screen', 60_000);
+    say('  the last of them on screen after', `${Date.now() - from} ms`);
+    await close();
+  }
 }
 
 if (process.argv[2] === 'write') await write(process.argv[3], EVENTS);

@@ -36,7 +36,16 @@ async function spend() {
   }
 }
 
+/** What the status line of a client would tell of its plan: as invented as the rest. */
+async function limits() {
+  const now = Math.floor(Date.now() / 1000);
+  const resets = { five_hour: now + 2 * 3600 + 7 * 60, seven_day: now + 3 * 86_400 };
+  const rate_limits = { five_hour: { used_percentage: 71, resets_at: resets.five_hour }, seven_day: { used_percentage: 41, resets_at: resets.seven_day } };
+  await fetch(`${MONITOR_URL}/emit`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ namespace: 'claude', event: 'status_line', data: { rate_limits } }) });
+}
+
 await spend();
+await limits();
 const { sessions } = await (await fetch(`${MONITOR_URL}/api/v1/state`)).json();
 const named = (project) => sessions.find((session) => session.project === project)?.session_id ?? sessions[0].session_id;
 const { events: failed } = await events('kind=tool_call.failed&limit=50');
@@ -44,6 +53,8 @@ const failure = failed.find((event) => event.session_id === named('web-shop')) ?
 const calls = await events(`kind=tool_call.started&session=${failure?.session_id}&limit=500`);
 const began = calls.events.find((event) => event.tool_use_id === failure?.tool_use_id);
 
+const { events: lists } = await events(`kind=todo.updated&session=${named('mpm-monitor')}&limit=1`);
+const item = lists[0]?.data.todos.find(({ status }) => status === 'in_progress')?.content ?? '';
 const waits = sessions.find((session) => session.state === 'need');
 const PHONE = { width: 390, height: 844 };
 
@@ -54,7 +65,7 @@ const VIEWS = [
   { name: 'timeline', path: `/s/${named('mpm-monitor')}` },
   { name: 'transcript', path: `/s/${named('web-shop')}?tab=transcript` },
   { name: 'agents', path: `/s/${named('billing')}?tab=agents` },
-  { name: 'todos', path: '/work/todos' },
+  { name: 'todos', path: `/work/todos?f=${encodeURIComponent(`${named('mpm-monitor')} ${item}`)}` },
   { name: 'files', path: '/work/files?f=/home/dev/api-gateway/src/routes.rs' },
   { name: 'usage', path: '/usage' },
   { name: 'system', path: '/system' },
