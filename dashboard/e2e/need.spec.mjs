@@ -66,6 +66,19 @@ test('a change of a file is shown as a diff, a question with its options', async
   await page.locator(`a[href$="${one.id}"]`).click();
   await until(async () => (await panel(page).count()) > 0 && (await panel(page).innerText()).includes(added), 'the added line');
   assert.match(await panel(page).innerText(), new RegExp(`\\+1 −1[\\s\\S]*same[\\s\\S]*${gone}[\\s\\S]*${added}[\\s\\S]*last`));
+  // The event is told again while it waits; what was loaded for it stays as it is.
+  const seen = await page.evaluate((words) => new Promise((resolve) => {
+    const told = new Set();
+    let lost = false;
+    const look = () => {
+      const panel = document.querySelector('.insp');
+      if (!panel?.textContent.includes(words) || /Loading/.test(panel.textContent)) lost = true;
+      told.add(panel?.querySelector('.nx')?.textContent);
+      if (lost || told.size > 4) resolve({ lost, told: told.size });
+    };
+    new MutationObserver(look).observe(document.querySelector('.app'), { subtree: true, childList: true, characterData: true });
+  }), added);
+  assert.deepEqual(seen, { lost: false, told: 5 }, 'nothing of it flickers in as many seconds');
   await page.keyboard.press('n');
   await until(async () => (await panel(page).count()) > 0 && (await panel(page).innerText()).includes('Keep the old routes?'), 'N goes on to the question');
   assert.match(await panel(page).innerText(), /Keep them\s+for a year\s+Drop them\s+now\s+Or an answer of your own/);

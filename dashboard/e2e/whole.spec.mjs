@@ -126,6 +126,13 @@ test('a thousand hostile events run nothing, move nothing, and open at once', ow
   // What is too large or too deep may be refused; it must not be half of something here.
   const deep = `${'['.repeat(10_000)}"end"${']'.repeat(10_000)}`;
   for (const body of [`{"namespace":"system","event":"deep","data":{"message":"${word} deep","nested":${deep}}}`, JSON.stringify({ namespace: 'system', event: 'large', data: { message: `${word} large`, text: 'y'.repeat(5_000_000) } })]) await fetch(`${monitor.url}/emit`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }).catch(() => undefined);
+  // Equal words, ids and rules: each stands for itself.
+  const id = randomUUID();
+  const send = (hook_event_name, fields) => post('/api/events', { session_id: id, cwd: '/home/dev/whole', hook_event_name, ...fields });
+  const twice = { content: `${word} twice`, status: 'in_progress', activeForm: `${word} twice` };
+  for (const name of ['PreToolUse', 'PostToolUse']) await send(name, { tool_name: 'TodoWrite', tool_use_id: 'toolu_same', tool_input: { todos: [twice, twice, { ...twice, status: 'completed' }] }, ...(name === 'PostToolUse' ? { tool_response: { oldTodos: [], newTodos: [] } } : {}) });
+  const rule = { type: 'addRules', rules: [{ toolName: 'Bash', ruleContent: 'x' }], behavior: 'allow', destination: 'session' };
+  await send('PermissionRequest', { tool_name: 'Bash', tool_input: { command: `${word} asked` }, permission_suggestions: [rule, rule] });
   await filter(page, word);
   await until(async () => Number((await page.locator('[data-test="matches"]').innerText()).replace(/\D/g, '').slice(0, 4)) >= 1000, 'a thousand of them', 20_000);
   const took = [];
@@ -135,7 +142,12 @@ test('a thousand hostile events run nothing, move nothing, and open at once', ow
     const row = page.locator('#events .row:not([hidden])').nth(5);
     await row.waitFor();
     took.push(await page.evaluate(async () => {
-      const target = [...document.querySelectorAll('#events .row:not([hidden])')].find((candidate) => candidate.dataset.seq && candidate.getBoundingClientRect().top > 260);
+      const find = () => [...document.querySelectorAll('#events .row:not([hidden])')].find((candidate) => Number(candidate.dataset.seq) > 0 && candidate.getBoundingClientRect().top > 260);
+      let target = find();
+      while (!target) {
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+        target = find();
+      }
       const began = performance.now();
       target.click();
       while (!document.querySelector('.insp [role="tabpanel"] dl, .insp .meta')) await new Promise((resolve) => requestAnimationFrame(resolve));
@@ -153,6 +165,12 @@ test('a thousand hostile events run nothing, move nothing, and open at once', ow
     await page.evaluate((to) => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')); }, path);
     await until(async () => (await page.locator('main [aria-busy="true"]').count()) === 0, path);
   }
+  await page.evaluate((to) => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')); }, '/work/todos');
+  await until(async () => (await page.locator('main button', { hasText: `${word} twice` }).count()) === 3, 'an item for each');
+  await page.locator('main button', { hasText: `${word} twice` }).first().click();
+  await page.getByRole('complementary', { name: 'Item details' }).getByText('item 1 of 3').waitFor();
+  await page.locator(`a[href$="${id}"]`).first().click();
+  await until(async () => (await page.getByRole('region', { name: 'What is asked' }).innerText()).split('allow Bash(x)').length === 3, 'both rules');
   assert.notEqual(await page.title(), 'owned');
   const width = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(width <= 0, `the layout is ${width} px too wide`);

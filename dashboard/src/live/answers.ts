@@ -1,6 +1,7 @@
 // Answers the page's questions that are not rows: one event in full; what only other views ask is answered by a part that comes when it is asked for.
 import { decodeEvent, parseJson } from '../contract/decode';
 import type { MonitorEvent } from '../contract/types';
+import { ApiError } from './api';
 import type { Engine } from './engine';
 import type { Answers, Ask, Detail } from './protocol';
 import { rowOfEvent } from './history';
@@ -50,6 +51,7 @@ async function detail(engine: Engine, seq: number): Promise<Detail | undefined> 
   const { store } = engine;
   const { ring } = store;
   const event = await eventOf(engine, seq);
+  if (engine.isDeleted(event)) throw new ApiError(410, 'The session was deleted');
   if (!ring.has(seq)) return detailBeyond(engine, event);
   const row = rowOf(store, seq, engine.query.filter.raw) ?? rowOfEvent(event);
   const peer = ring.peers[ring.slot(seq)] ?? 0;

@@ -133,6 +133,11 @@ export class Engine {
     return answer(this, ask);
   }
 
+  /** Of a session that was deleted: the server may still give it while it deletes. */
+  isDeleted({ sessionId, seq }: Pick<MonitorEvent, 'sessionId' | 'seq'>): boolean {
+    return seq <= (this.#deleted.get(sessionId) ?? 0);
+  }
+
   // --- what the server sends
 
   #linked(link: Link): void {
@@ -221,7 +226,7 @@ export class Engine {
     const ordered = history ? [...events].sort((a, b) => b.seq - a.seq) : events;
     let changed = false;
     for (const event of ordered) {
-      if (event.seq <= (this.#deleted.get(event.sessionId) ?? 0)) continue;
+      if (this.isDeleted(event)) continue;
       const inserted = this.store.insert(event);
       if (!inserted) continue;
       this.rates.add(event.time, isError(event));
