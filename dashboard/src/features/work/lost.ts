@@ -22,3 +22,19 @@ export function lostLines(earlier: Change, later: Change): string[] {
     return left > 0;
   });
 }
+
+/** What several changes did, one after the other. */
+export function together(changes: readonly Change[]): Change {
+  const written = changes.findLastIndex(({ whole }) => whole !== undefined);
+  const last = changes[written];
+  // Before it was written anew nothing counts.
+  if (last && written === changes.length - 1) return last;
+  return { callSeq: 0, created: false, whole: undefined, hunks: changes.slice(written + 1).flatMap(({ hunks }) => hunks) };
+}
+
+/** The changes of the session that overwrote another's: from the conflict on until it looked at the file again. */
+export function unseen<Touched extends { seq: number; sessionId: string; changed: boolean }>(touches: readonly Touched[], conflict: { seq: number; by: string }): Touched[] {
+  const own = touches.filter(({ seq, sessionId }) => sessionId === conflict.by && seq >= conflict.seq);
+  const looked = own.findIndex(({ changed }) => !changed);
+  return looked === -1 ? own : own.slice(0, looked);
+}
