@@ -71,6 +71,10 @@ fn a_full_disk_refuses_events_shows_them_and_takes_them_again_when_there_is_room
     let told = metrics();
     assert!(told.contains("\nclaude_mpm_store_writable 0\n") && !told.contains("store_failures_total 0"), "{told}");
 
+    let health = monitor.get("/health");
+    assert_eq!(health["health"], "degraded");
+    assert!(health["reasons"][0].as_str().unwrap().starts_with("the disk takes no events"), "{health}");
+
     let ballast = format!("/proc/{}/root{}", monitor.pid(), home.path().join("ballast").display());
     std::fs::remove_file(ballast).unwrap();
     let seq = eventually("events are taken again", || match emit(&monitor, 9_999) {
@@ -78,6 +82,8 @@ fn a_full_disk_refuses_events_shows_them_and_takes_them_again_when_there_is_room
         _ => None,
     });
     assert!(metrics().contains("\nclaude_mpm_store_writable 1\n"));
+    let health = monitor.get("/health");
+    assert_eq!((&health["health"], health.get("reasons")), (&json!("healthy"), None));
     let last = acknowledged.last().unwrap().1;
     assert_eq!(seq, last + 1, "the numbers of what was refused are free again");
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
+use crate::support::{Home, eventually};
 
 fn prompt(session: &str, number: usize) -> String {
     json!({ "session_id": session, "hook_event_name": "UserPromptSubmit", "cwd": "/w/app", "prompt": format!("prompt {number}") }).to_string()
@@ -31,6 +31,32 @@ fn a_hook_is_in_the_history_of_a_running_monitor() {
     let event = events.iter().find(|event| event["kind"] == "prompt.submitted").unwrap();
     assert_eq!((&event["namespace"], &event["event"]), (&json!("/hook"), &json!("user_prompt")));
     assert_eq!((&event["session_id"], &event["sources"]), (&json!("s1"), &json!(["hook"])));
+}
+
+#[test]
+fn no_word_of_a_hook_stays_in_the_spool_once_it_is_stored() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let spool = home.path().join(format!(".claude-mpm/spool/{}", monitor.port));
+    let is_there = |word: &str| {
+        let files = std::fs::read_dir(&spool).unwrap().flatten();
+        files
+            .filter_map(|file| std::fs::read(file.path()).ok())
+            .any(|bytes| bytes.windows(word.len()).any(|part| part == word.as_bytes()))
+    };
+    for number in 1..=3 {
+        home.hook(monitor.port, prompt("s1", number).as_bytes());
+        monitor.history_when(|events| prompts(events).len() == number);
+        eventually("it is gone", || (!is_there("prompt ")).then_some(()));
+    }
+    let port = monitor.port;
+    monitor.kill();
+    home.hook(port, prompt("s1", 4).as_bytes());
+    assert!(is_there("prompt 4"), "until a monitor takes it");
+    let monitor = home.monitor_on(port);
+    let events = monitor.history_when(|events| prompts(events).len() == 4);
+    assert_eq!(prompts(&events), ["prompt 1", "prompt 2", "prompt 3", "prompt 4"]);
+    eventually("it is gone, too", || (!is_there("prompt ")).then_some(()));
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub(crate) struct App {
     pub(crate) runs: Runs,
     /// Bytes in each spool of the configuration that are not stored yet.
     pub(crate) spool_backlogs: Vec<AtomicU64>,
+    /// How many of them cannot be read now.
+    pub(crate) spools_unread: AtomicU64,
     /// Tasks that serve one client or one event, waited for at shutdown.
     pub(crate) tasks: TaskTracker,
     /// Tells those tasks to end.
@@ -92,6 +94,7 @@ impl App {
         Arc::new_cyclic(|app| App {
             io: live::socketio::server(app.clone(), &config),
             access,
+            spools_unread: AtomicU64::new(0),
             spool_backlogs: config.spools.iter().map(|_| AtomicU64::new(0)).collect(),
             admin,
             config,

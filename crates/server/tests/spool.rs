@@ -169,6 +169,25 @@ fn retired_segments_are_removed_only_when_all_of_them_is_committed() {
 }
 
 #[test]
+fn what_is_wiped_is_zeros_and_hooks_go_on_behind_it() {
+    let spool = Spool::new();
+    let mut reader = spool.open(None);
+    hook(&spool.dir(), "a secret");
+    hook(&spool.dir(), "another");
+    assert_eq!(texts(&reader.read(1).unwrap()), ["a secret"]);
+    let stored = reader.position();
+    reader.wipe().unwrap();
+    let left = std::fs::read(spool.dir().join("current")).unwrap();
+    let has = |word: &[u8]| left.windows(word.len()).any(|part| part == word);
+    assert!(!has(b"secret") && has(b"another"));
+    hook(&spool.dir(), "and one more");
+    assert_eq!(all(&mut spool.open(Some(&stored))), ["another", "and one more"]);
+    assert_eq!(all(&mut reader), ["another", "and one more"]);
+    // Whoever has lost its position finds what was not yet taken.
+    assert_eq!(all(&mut spool.open(None)), ["another", "and one more"]);
+}
+
+#[test]
 fn a_quiet_segment_stays_and_a_large_one_is_retired_by_reading() {
     let spool = Spool::new();
     let mut reader = spool.open(None);

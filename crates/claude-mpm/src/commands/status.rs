@@ -46,7 +46,7 @@ pub(crate) fn in_json(running: &[Running], verbose: bool) -> String {
                 "url": known.url(), "dashboard": known.dashboard_url(), "dashboard_port": known.dashboard,
                 "started": Timestamp::from_millisecond(known.started_at).map(|time| time.to_string()).unwrap_or_default(),
                 "uptime": health.uptime, "connections": health.connections, "status": health.status,
-                "health": health.health, "version": health.version, "instance": known.instance,
+                "health": health.health, "reasons": health.reasons, "version": health.version, "instance": known.instance,
                 "mode": known.plan.mode.word(), "log": known.log, "supervised": known.plan.once.supervisor.is_some(),
                 "restarts": known.plan.once.restarts });
             if verbose {
@@ -137,7 +137,10 @@ fn detailed(number: usize, Running { known, health }: &Running, clients: &mut St
         grouped(activity.events),
         supervised(known),
         capitalised(&health.status),
-        capitalised(&health.health)
+        std::iter::once(capitalised(&health.health))
+            .chain(health.reasons.iter().map(|reason| report::harmless(reason)))
+            .collect::<Vec<_>>()
+            .join(": ")
     )
 }
 

@@ -34,6 +34,9 @@ pub(crate) struct Health {
     /// `healthy`, `degraded` or `unhealthy`.
     #[serde(default)]
     pub(crate) health: String,
+    /// Why it is not healthy.
+    #[serde(default)]
+    pub(crate) reasons: Vec<String>,
     #[serde(default)]
     pub(crate) version: String,
     #[serde(default)]

@@ -3,7 +3,8 @@
 //! Hooks append to the segment `current`. Now and then the reader retires it: it renames the file, so that the next
 //! hook begins a new one. A hook that has it open already may still append: each holds a shared lock while it does, so
 //! once the reader has had the lock alone, nothing more comes. Then, when all of its frames are committed, the file is
-//! removed. (Taking the lock before renaming would starve where hooks run without pause.) One reader for a folder; the
+//! removed. (Taking the lock before renaming would starve where hooks run without pause.) What is committed of a
+//! segment that hooks still append to is overwritten as soon as there is nothing more to read. One reader for a folder; the
 //! server's lock on its data folder sees to that.
 
 mod segment;
@@ -127,6 +128,15 @@ impl SpoolReader {
                 }
                 _ => self.offsets.remove(segment.id()),
             }
+        }
+        Ok(())
+    }
+
+    /// Overwrites with zeros what was read of the segments, which must be stored by now: a file that hooks still append to
+    /// stays, and no word of theirs in it.
+    pub fn wipe(&mut self) -> Result<(), SpoolError> {
+        for segment in &mut self.segments {
+            segment.wipe().map_err(failed("wiping the spool's segment", segment.path()))?;
         }
         Ok(())
     }

@@ -51,11 +51,14 @@ async fn drain(app: Arc<App>, place: usize, position: Option<Vec<u8>>) {
     while !app.stopped.is_cancelled() {
         match SpoolReader::open(&spool.dir, position.as_deref()) {
             Ok(reader) => {
-                complained = false;
+                if std::mem::take(&mut complained) {
+                    app.spools_unread.fetch_sub(1, Relaxed);
+                }
                 position = follow(&app, spool, backlog, reader).await.or(position);
             }
             Err(error) if !complained => {
                 complained = true;
+                app.spools_unread.fetch_add(1, Relaxed);
                 error!("reading the spool {}: {error}", spool.dir.display());
             }
             Err(_) => {}
@@ -81,9 +84,7 @@ async fn follow(app: &Arc<App>, spool: &Spool, backlog: &AtomicU64, mut reader: 
         backlog.store(reader.unread_bytes() + in_hand as u64, Relaxed);
         if frames.is_empty() {
             tell_given_up(app, &mut reader).await;
-            if let Err(error) = reader.retire(false) {
-                warn!("retiring the spool's segment in {}: {error}", spool.dir.display());
-            }
+            tidy(spool, &mut reader);
             tokio::select! {
                 () = app.stopped.cancelled() => return committed,
                 () = notified => {}
@@ -97,6 +98,15 @@ async fn follow(app: &Arc<App>, spool: &Spool, backlog: &AtomicU64, mut reader: 
             warn!("removing what is read of the spool {}: {error}", spool.dir.display());
         }
         committed = Some(position);
+    }
+}
+
+/// Everything that was read is stored: leaves nothing of it behind in plaintext.
+fn tidy(spool: &Spool, reader: &mut SpoolReader) {
+    let stored = reader.position();
+    let tidied = reader.retire(false).and_then(|_| reader.committed(&stored)).and_then(|()| reader.wipe());
+    if let Err(error) = tidied {
+        warn!("removing what is read of the spool {}: {error}", spool.dir.display());
     }
 }
 

@@ -190,7 +190,12 @@ fn monitor(home: &Home, port: u16, settings: &Result<Settings, report::Failure>)
         }
         Holder::Ours(running) => Check::warning(
             NAME,
-            format!("running on port {port} (PID {}), and {}", running.known.pid, running.health.health),
+            format!(
+                "running on port {port} (PID {}), and {}: {}",
+                running.known.pid,
+                running.health.health,
+                running.health.reasons.join("; ")
+            ),
             "claude-mpm monitor status --verbose, and claude-mpm monitor logs",
         ),
         Holder::Hung(known) => Check::broken(

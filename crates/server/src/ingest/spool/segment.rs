@@ -39,6 +39,8 @@ pub(super) struct Segment {
     /// Whether it was `current` and somebody else renamed or removed it.
     is_orphaned: bool,
     torn_frames: u64,
+    /// Everything between the header and here is zeros.
+    wiped: u64,
 }
 
 impl Segment {
@@ -62,6 +64,7 @@ impl Segment {
             inode: (metadata.dev(), metadata.ino()),
             file,
             offset: offsets.get(header.id).unwrap_or(begin).max(begin),
+            wiped: begin,
             header,
             tail: Tail::Unknown,
             is_retired: !path.ends_with(CURRENT_NAME),
@@ -136,6 +139,28 @@ impl Segment {
         }
         let is_final = self.is_final || self.alone(|_| Ok(())).is_ok_and(|had| had.is_some());
         is_final && self.bytes_ahead().is_ok_and(|bytes| bytes == 0)
+    }
+
+    /// Overwrites what was read with zeros. Hooks append behind it, and need not know.
+    pub(super) fn wipe(&mut self) -> io::Result<()> {
+        if self.wiped >= self.offset || self.is_orphaned {
+            return Ok(());
+        }
+        let file = match File::options().write(true).open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let metadata = file.metadata()?;
+        if (metadata.dev(), metadata.ino()) != self.inode {
+            return Ok(());
+        }
+        let zeros = [0; 8 << 10];
+        while self.wiped < self.offset {
+            let bytes = (self.offset - self.wiped).min(zeros.len() as u64);
+            file.write_all_at(&zeros[..bytes as usize], self.wiped)?;
+            self.wiped += bytes;
+        }
+        Ok(())
     }
 
     /// How many torn frames were passed over since this was last asked.
