@@ -269,6 +269,15 @@ fn outputs(monitor: &Monitor, session: &str, tokens: u64) {
     });
 }
 
+/// Waits until so many events of a session are known from its transcript and by telemetry.
+fn told_by_both(monitor: &Monitor, session: &str, events: usize) {
+    let is_by = |event: &Value, door: &str| event["sources"].as_array().unwrap().contains(&json!(door));
+    monitor.history_when(|all| {
+        let of_session = all.iter().filter(|event| event["session_id"] == session);
+        of_session.filter(|event| is_by(event, "otlp") && is_by(event, "transcript")).count() == events
+    });
+}
+
 #[test]
 fn each_token_and_cent_of_a_transcript_is_counted_once_whoever_else_tells_it() {
     let home = Home::new();
@@ -303,7 +312,8 @@ fn each_token_and_cent_of_a_transcript_is_counted_once_whoever_else_tells_it() {
     check(&monitor, "before its transcript");
     first.answer();
     first.answer();
-    outputs(&monitor, "first", 20);
+    // Telemetry has told as many tokens already.
+    told_by_both(&monitor, "first", 2);
     check(&monitor, "its transcript too");
 
     // An answer whose end comes later than what follows it.

@@ -216,25 +216,16 @@ impl Writer {
                 self.hub.unkept(volatile);
                 // Before anybody is told that it is done.
                 self.hub.erased(&erase);
-                let mut uncounted = Some((events, contexts, corrected));
-                if save {
-                    // What is saved with a number must have been counted up to it.
-                    if let Some((events, contexts, corrected)) = uncounted.take() {
-                        self.count(&events, &contexts, &corrected);
-                    }
+                // Before anybody is told, too, for whoever asks for sums then has them with all that was acknowledged: half
+                // a microsecond an event. And before it is saved: what is saved with a number is counted up to it.
+                self.count(&events, &contexts, &corrected);
+                if save || !erase.is_empty() {
                     self.forget();
                 }
                 for (done, (numbers, _)) in waiting.into_iter().zip(told).filter_map(|(done, told)| Some((done?, told)))
                 {
                     // Whoever asked may be gone; the events are stored all the same.
                     let _ = done.send(Ok(numbers));
-                }
-                // Nobody waits for this.
-                if let Some((events, contexts, corrected)) = uncounted {
-                    self.count(&events, &contexts, &corrected);
-                }
-                if !erase.is_empty() {
-                    self.forget();
                 }
             }
             Err(error) => self.not_stored(&error, events, volatile, waiting, &told),

@@ -51,7 +51,7 @@ pub const WIDE_EVENTS: u64 = 32;
 
 /// Events in a part of an index: each has tables of its own. What is looked for newest first is mostly found in the newest
 /// part, and FTS5 puts all of a prefix together, however few of it are wanted. Merging what a part has ends with the part.
-const PART_EVENTS: u64 = 1 << 17;
+const PART_EVENTS: u64 = 1 << 18;
 
 /// Grows with the form of the file; one of another version is built anew.
 const VERSION: i64 = 3;

@@ -278,8 +278,8 @@ fn no_token_lies_open_in_the_index() {
 fn what_lies_on_both_sides_of_an_end_of_a_part_is_found_in_order_from_both_sides() {
     let scratch = Scratch::new();
     let mut store = open(&scratch);
-    // An index has a part for each 131,072 events.
-    let (end, first) = (1 << 17, (1 << 17) - 3_000);
+    // An index has a part for each 262,144 events.
+    let (end, first) = (1 << 18, (1 << 18) - 3_000);
     store.skip_to(first).unwrap();
     write(&mut store, 6_000, 0);
     eventually_indexed(&store.reader());
