@@ -1,11 +1,13 @@
 // What a session waits for is shown whole, from wherever it is opened, and goes when it was answered.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { browser, connected, open, rows, session, unique, until } from './support.mjs';
+import { browser, connected, open, own, ownMonitor, rows, session, unique, until } from './support.mjs';
 
 let chrome;
 before(async () => { chrome = await browser(); });
 after(() => chrome.close());
+const monitor = ownMonitor();
 
 const panel = (page) => page.getByRole('region', { name: 'What is asked' });
 
@@ -85,4 +87,62 @@ test('a change of a file is shown as a diff, a question with its options', async
   for (const answer of done) await answer();
   assert.deepEqual(problems, []);
   await close();
+});
+
+/** A monitor whose only question is older than anything that a tab of `?keep=4096` has. */
+async function longAgo() {
+  const id = randomUUID();
+  const told = (hook_event_name, fields = {}) => monitor.post('/api/events', { session_id: id, cwd: '/home/dev/old', transcript_path: '/home/dev/old.jsonl', hook_event_name, ...fields });
+  const call = { tool_name: 'Bash', tool_input: { command: `echo ${id}` }, tool_use_id: unique('toolu_') };
+  await told('SessionStart', { source: 'startup' });
+  await told('PreToolUse', call);
+  await told('PermissionRequest', call);
+  for (let batch = 0; batch < 6; batch += 1) await monitor.post('/emit', Array.from({ length: 1000 }, (_, at) => ({ namespace: 'system', event: 'e2e', data: { message: `later ${batch} ${at}` } })));
+  const asked = await until(async () => (await monitor.json('/api/v1/state')).sessions.find((session) => session.session_id === id)?.reason, 'the question');
+  return { id, seq: asked.seq, over: () => told('SessionEnd', { reason: 'exit' }) };
+}
+
+test('N opens a question that is older than what the tab keeps, also after the details were closed', own, async () => {
+  const { id, seq, over } = await longAgo();
+  const { page, problems, close } = await open(chrome, '/live?keep=4096', {}, monitor.page);
+  await connected(page);
+  await until(async () => /[1-9]/.test(await page.locator('.foot').innerText()), 'the tab is filled');
+  const asked = async () => (await panel(page).count()) > 0 && (await panel(page).innerText()).includes(id);
+  for (const closed of ['', ']', 'Space', 'Escape']) {
+    if (closed !== '') {
+      await page.evaluate(() => document.activeElement?.blur());
+      await page.keyboard.press(closed);
+      await panel(page).waitFor({ state: 'detached' });
+    }
+    await page.keyboard.press('n');
+    await until(asked, `the question, after ${closed || 'nothing'}`);
+    assert.equal(new URL(page.url()).searchParams.get('e'), String(seq));
+  }
+  await over();
+  await page.keyboard.press('Escape');
+  await page.getByRole('link', { name: /Needs you/ }).waitFor({ state: 'detached' });
+  await page.keyboard.press('n');
+  await page.getByText('No session needs attention').waitFor();
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test('a session that waits in silence is shown, however late the server tells what waits', own, async () => {
+  const { id, over } = await longAgo();
+  // The server tells a first page everything at once; a second one has to ask.
+  const first = await open(chrome, '/live', {}, monitor.page);
+  await connected(first.page);
+  await first.page.getByRole('link', { name: new RegExp(id) }).waitFor();
+  const { page, problems, close } = await open(chrome, 'about:blank', {}, '');
+  let asked = 0;
+  await page.route('**/api/v1/state', (route) => ((asked += 1) <= 2 ? route.fulfill({ status: 503, body: '{}' }) : route.continue()));
+  await page.goto(`${monitor.page}/live?keep=4096`);
+  await connected(page);
+  await until(() => asked > 2, 'it asks again until it is answered');
+  await page.getByRole('link', { name: new RegExp(id) }).waitFor();
+  await page.keyboard.press('n');
+  await until(async () => (await panel(page).count()) > 0 && (await panel(page).innerText()).includes(id), 'the question');
+  await over();
+  assert.deepEqual([...problems, ...first.problems], []);
+  await Promise.all([close(), first.close()]);
 });

@@ -4,6 +4,7 @@ import type { Hello, MonitorEvent, Session, StateSnapshot } from '../contract/ty
 import { Api } from './api';
 import { answer } from './answers';
 import { Connection, type Link } from './connection';
+import { retryDelay } from './backoff';
 import { parseFilter, termsOf, type Term } from './filter-language';
 import { Filter } from './filter';
 import { HistorySearch, searchPayloads } from './history';
@@ -48,6 +49,9 @@ export class Engine {
   /** Events of the whole data folder: what the server counted, and what came since. */
   totalEvents = 0;
   #totalsAt = 0;
+  /** The newest question for the state: an answer to an older one comes too late. */
+  #stateAsked = 0;
+  #stateLoading = false;
   behindMs = 0;
   readonly #connection: Connection;
   readonly #notes: DividerRow[] = [];
@@ -163,7 +167,8 @@ export class Engine {
       this.#note(next, `Server restarted ${clock(Date.now())}`);
     }
     this.sync.hello(hello, link.lostAt);
-    if (known.epoch !== '') void this.#loadState();
+    // What changed between a first answer and this connection is told by neither.
+    if (known.epoch !== '' || (!this.#stateLoading && this.#totalsAt < hello.seqLast)) void this.#loadState();
     this.#changed();
   }
 
@@ -194,19 +199,31 @@ export class Engine {
     this.post({ type: 'fleet', sessions: change.sessions, removed: change.removed, whole: false, clients: change.clients, eventsPerSecond: change.eventsPerSecond });
   }
 
-  async #loadState(): Promise<void> {
+  /** Asks until there is an answer: a session that waits in silence is told nowhere else. */
+  async #loadState(failures = 0): Promise<void> {
+    this.#stateAsked += 1;
+    const asked = this.#stateAsked;
+    this.#stateLoading = true;
     let state: StateSnapshot;
     try {
       state = await this.api.state();
     } catch {
+      if (asked !== this.#stateAsked) return;
+      this.#stateLoading = false;
+      // Without a connection the next hello asks.
+      setTimeout(() => { if (asked === this.#stateAsked && this.link.phase === 'live') void this.#loadState(failures + 1); }, retryDelay(failures, Math.random()));
       return;
     }
+    if (asked !== this.#stateAsked) return;
+    this.#stateLoading = false;
+    const newer = [...this.sessions.values()].filter((session) => session.lastSeq > state.seq);
     this.sessions.clear();
-    for (const session of state.sessions) this.sessions.set(session.sessionId, session);
+    for (const session of [...state.sessions, ...newer]) this.sessions.set(session.sessionId, session);
     this.totalEvents = state.totals.events;
     this.#totalsAt = state.seq;
-    this.#applySessions(state.sessions);
-    this.post({ type: 'fleet', sessions: state.sessions, removed: [], whole: true, clients: undefined, eventsPerSecond: undefined });
+    const sessions = [...this.sessions.values()];
+    this.#applySessions(sessions);
+    this.post({ type: 'fleet', sessions, removed: [], whole: true, clients: undefined, eventsPerSecond: undefined });
     this.#tellSummary();
   }
 

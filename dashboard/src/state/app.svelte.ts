@@ -133,6 +133,13 @@ export class App {
     if (seq > 0) this.inspectorOpen = true;
   }
 
+  /** Shows the event that a session's state follows from, whatever was closed before and whether or not the list has it. */
+  showReason({ reason }: Session, filter = this.route.filter): void {
+    this.narrowSessions = false;
+    this.inspectorOpen = true;
+    this.go({ view: 'live', filter, event: reason?.seq ?? 0 });
+  }
+
   connect(token?: string): void {
     if (token !== undefined) sessionStorage.setItem('token', token);
     this.client.send({ type: 'connect', token });

@@ -39,7 +39,7 @@ export function choices(text: string, known: readonly FileReport[]): Group[] {
   const sessions = app.sessions
     .filter((session) => matches(`${session.project} ${session.sessionId} ${session.title} ${doing(session)} ${STATE_WORDS[session.state]}`))
     .slice(0, SESSIONS_MAX)
-    .map((session) => ({ label: session.title || session.project, mono: session.sessionId.slice(0, 8), note: STATE_WORDS[session.state], tone: `w-${session.state}`, run: () => app.go({ view: 'live', filter: withColumn('', 'session', [session.sessionId.slice(0, 8)]), event: session.reason?.seq ?? 0 }) }));
+    .map((session) => ({ label: session.title || session.project, mono: session.sessionId.slice(0, 8), note: STATE_WORDS[session.state], tone: `w-${session.state}`, run: () => app.showReason(session, withColumn('', 'session', [session.sessionId.slice(0, 8)])) }));
   const searches = words === '' ? [] : [
     { label: `Events with “${text.trim()}”`, mono: '', note: 'Enter', tone: '', run: () => search(text.trim()) },
     { label: `Events with “${text.trim()}” and errors`, mono: '', note: '', tone: '', run: () => search(`${text.trim()} is:error`) },

@@ -16,11 +16,13 @@ interface Binding {
   run: () => void;
 }
 
-function nextAttention(by: number): void {
-  const waiting = app.sessions.filter((session) => session.state === 'need' || session.state === 'failing' || session.state === 'stuck');
-  const at = waiting.findIndex((session) => session.reason?.seq === app.route.event);
-  const next = waiting[(at + by + waiting.length) % waiting.length];
-  if (next?.reason) app.go({ view: 'live', event: next.reason.seq });
+function nextAttention(by: 1 | -1): void {
+  const waiting = app.sessions.filter(({ state, reason }) => (state === 'need' || state === 'failing' || state === 'stuck') && (reason?.seq ?? 0) > 0);
+  const at = waiting.findIndex(({ reason }) => reason?.seq === app.route.event);
+  const next = waiting[at < 0 ? (by > 0 ? 0 : waiting.length - 1) : (at + by + waiting.length) % waiting.length];
+  // A key that does nothing is taken for a broken one.
+  if (!next) return app.toast(app.loaded ? 'No session needs attention' : 'The server has not told its sessions yet');
+  app.showReason(next);
 }
 
 function openCopies(): void {

@@ -31,7 +31,7 @@ export function watchNeeds(): void {
         const note = new Notification(`${session.title || session.project} needs you`, { body: doing(session), tag: session.sessionId });
         note.onclick = () => {
           window.focus();
-          app.go({ view: 'live', filter: `session:${session.sessionId.slice(0, 8)}`, event: session.reason?.seq ?? 0 });
+          app.showReason(session, `session:${session.sessionId.slice(0, 8)}`);
           note.close();
         };
       }
