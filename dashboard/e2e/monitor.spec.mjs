@@ -22,6 +22,15 @@ test('each client stands in System with how far behind it is, and another one ca
   await panel.getByRole('cell', { name: /this tab/ }).waitFor();
   await until(async () => (await panel.getByRole('row').count()) === 3, 'two clients and the heading');
   assert.match(await panel.getByRole('row').nth(1).innerText(), /this tab/);
+  // What the server says of the other one is what stands in its row.
+  const stands = panel.getByRole('row').nth(2);
+  await until(async () => {
+    const { round_trip_ms, waiting_packets, received_packets, sent_packets, subscriptions } = (await json('/api/v1/clients')).clients.find(({ id }) => id === first.id) ?? {};
+    if (round_trip_ms === undefined) return false;
+    const [cells, titles] = [await stands.locator('td').allInnerTexts(), await stands.locator('td').evaluateAll((found) => found.map(({ title }) => title))];
+    const trip = round_trip_ms < 10 ? `${round_trip_ms.toFixed(1)} ms` : `${Math.round(round_trip_ms)} ms`;
+    return cells[5] === trip && titles[3].includes(`${subscriptions} subscription`) && titles[6].startsWith(`${sent_packets.toLocaleString('en-US').replaceAll(',', '\u2009')} packet`) && titles[6].includes(`, ${received_packets} from it`) && titles[7].startsWith(`${waiting_packets} packet`);
+  }, 'its round trip, its packets and its subscriptions', 60_000);
   const button = panel.getByRole('button', { name: /^Disconnect/ });
   assert.equal(await button.count(), 1, 'this tab has no such button');
   await button.click();

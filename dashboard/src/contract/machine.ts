@@ -16,6 +16,8 @@ export interface LiveClient {
   /** Since it connected: two answers tell how many a second. */
   sentPackets: number | undefined;
   receivedPackets: number | undefined;
+  /** Namespaces and rooms that it gets events of. */
+  subscriptions: number | undefined;
   roundTripMs: number | undefined;
   droppedPackets: number;
 }
@@ -88,7 +90,7 @@ export function decodeClients(value: unknown): LiveClient[] | undefined {
   return list(value['clients']).filter(isObject).map((entry) => ({
     id: text(entry['id']), name: name(entry['name']), transport: name(entry['transport']), since: time(entry['since']), namespaces: list(entry['namespaces']).map(name),
     address: name(entry['address']), userAgent: line(text(entry['user_agent'])), behindMs: optionalNumber(entry['behind_ms']), waitingBytes: count(entry['waiting_bytes']),
-    waitingPackets: optionalNumber(entry['waiting_packets']), sentPackets: optionalNumber(entry['sent_packets']), receivedPackets: optionalNumber(entry['received_packets']), roundTripMs: optionalNumber(entry['round_trip_ms']), droppedPackets: count(entry['dropped_packets']),
+    waitingPackets: optionalNumber(entry['waiting_packets']), sentPackets: optionalNumber(entry['sent_packets']), receivedPackets: optionalNumber(entry['received_packets']), subscriptions: optionalNumber(entry['subscriptions']), roundTripMs: optionalNumber(entry['round_trip_ms']), droppedPackets: count(entry['dropped_packets']),
   })).filter(({ id }) => id !== '');
 }
 
