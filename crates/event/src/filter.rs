@@ -3,7 +3,7 @@
 //! `words` and `"phrases"` match at the start of a token, and so does a `path:`; `-` negates, `field:value` takes comma
 //! lists, in which a value may end with `*`. `contract/filter.json` says by examples what is wanted; the page is held
 //! to it too. Fields: `ns kind type tool agent session project path level is took last from to raw in`; `/regex/`
-//! matches the text.
+//! is matched against each text by itself, whose ends `^` and `$` are.
 
 mod glance;
 mod tokens;
@@ -167,7 +167,7 @@ impl Filter {
         let needs_text =
             |term: &Term| matches!(term, Term::Word(_) | Term::Prefix(_) | Term::Phrase(_) | Term::Regex(_));
         let cheap = self.terms.iter().filter(|(_, term)| !needs_text(term));
-        if !cheap.clone().all(|(negated, term)| term.holds(subject, "") != *negated) {
+        if !cheap.clone().all(|(negated, term)| term.holds(subject, &Text::default()) != *negated) {
             return false;
         }
         let mut texts = self.terms.iter().filter(|(_, term)| needs_text(term)).peekable();
@@ -228,7 +228,15 @@ impl Term {
             "agent" => named(Field::Agent),
             "session" => named(Field::Session),
             "project" => named(Field::Project),
-            "path" => named(Field::Path),
+            "path" => {
+                let begins: Vec<String> = list().iter().map(|path| path.trim_end_matches('*').to_owned()).collect();
+                match begins.iter().find(|path| path.is_empty() || path.contains('*')) {
+                    Some(_) => Err(QueryError(format!(
+                        "path:{value}: a * may only stand at the end; write how a part of the path begins: path:src/server or path:.ts"
+                    ))),
+                    None => Ok(Some(Some(Term::Field(Field::Path, begins)))),
+                }
+            }
             "level" => {
                 let rank = level_rank(value).ok_or_else(|| {
                     QueryError(format!("level:{value} is unknown; write level:debug, info, warning, error or critical"))
@@ -273,10 +281,10 @@ impl Term {
         }
     }
 
-    fn holds(&self, subject: &Subject, text: &str) -> bool {
+    fn holds(&self, subject: &Subject, text: &Text) -> bool {
         match self {
-            Term::Word(word) | Term::Prefix(word) | Term::Phrase(word) => begins_a_token(text, word),
-            Term::Regex(regex) => regex.is_match(text),
+            Term::Word(word) | Term::Prefix(word) | Term::Phrase(word) => begins_a_token(&text.all, word),
+            Term::Regex(regex) => text.each().any(|text| regex.is_match(text)),
             Term::Field(field, wanted) => subject.field(*field, wanted),
             Term::IsError => subject.is_error(),
             Term::IsNeed => matches!(subject.kind.as_str(), "permission.requested" | "elicitation.requested"),
@@ -338,7 +346,7 @@ impl Subject {
             Field::Session => begins(&self.session_id),
             Field::Project => is(&self.cwd.as_deref().map(Subject::project_of).map(str::to_owned)),
             Field::Path => {
-                let mut text = String::new();
+                let mut text = Text::default();
                 for key in ["file", "file_path", "path"] {
                     collect(self.data.get(key).unwrap_or(&Value::Null), &mut text);
                     collect(
@@ -346,7 +354,7 @@ impl Subject {
                         &mut text,
                     );
                 }
-                wanted.iter().any(|wanted| begins_a_token(&text, wanted))
+                wanted.iter().any(|wanted| begins_a_token(&text.all, wanted))
             }
         }
     }
@@ -357,15 +365,36 @@ impl Subject {
     }
 
     /// Everything a word can be found in: the summary, the names, and every string of the payload.
-    fn text(&self) -> String {
-        let mut text = String::with_capacity(1024);
+    fn text(&self) -> Text {
+        let mut text = Text { all: String::with_capacity(1024), ends: Vec::with_capacity(32) };
         let names = [&self.session_id, &self.agent_id, &self.agent_type, &self.tool_name, &self.tool_use_id, &self.cwd];
         for part in [&self.summary, &self.kind, &self.event].into_iter().chain(names.into_iter().flatten()) {
-            text.push_str(part);
-            text.push('\n');
+            text.push(part);
         }
         collect(&self.data, &mut text);
         text
+    }
+}
+
+/// Texts one after the other: words are looked for in all of them at once, expressions in each.
+#[derive(Default)]
+struct Text {
+    /// Each text and a line's end.
+    all: String,
+    /// Where in `all` each text ends.
+    ends: Vec<usize>,
+}
+
+impl Text {
+    fn push(&mut self, text: &str) {
+        self.all.push_str(text);
+        self.ends.push(self.all.len());
+        self.all.push('\n');
+    }
+
+    fn each(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        starts.zip(&self.ends).map(|(start, end)| &self.all[start..*end])
     }
 }
 
@@ -382,16 +411,10 @@ fn level_rank(level: &str) -> Option<u8> {
     })
 }
 
-fn collect(value: &Value, text: &mut String) {
+fn collect(value: &Value, text: &mut Text) {
     match value {
-        Value::String(string) => {
-            text.push_str(string);
-            text.push('\n');
-        }
-        Value::Number(number) => {
-            text.push_str(&number.to_string());
-            text.push('\n');
-        }
+        Value::String(string) => text.push(string),
+        Value::Number(number) => text.push(&number.to_string()),
         Value::Array(items) => items.iter().for_each(|item| collect(item, text)),
         Value::Object(fields) => fields.values().for_each(|field| collect(field, text)),
         Value::Null | Value::Bool(_) => {}

@@ -92,8 +92,12 @@ function keyToken(source: string, key: string, value: string, negated: boolean, 
     return values.length > 0 ? good({ kind: 'column', key: column, values, negated }) : bad(`${key}: needs a value`);
   }
   switch (key) {
-    case 'path':
-      return value === '' ? bad('path: needs a value') : good({ kind: 'text', text: value.toLowerCase(), style: 'path', negated });
+    case 'path': {
+      const begins = value.toLowerCase().split(',').filter((path) => path !== '').map((path) => path.replace(/\*+$/, ''));
+      if (begins.length === 0) return bad('path: needs a value');
+      if (begins.some((path) => path === '' || path.includes('*'))) return bad('path: takes a * only at the end; write path:src/server or path:.ts');
+      return good({ kind: 'text', text: begins.join(','), style: 'path', negated });
+    }
     case 'is': {
       const state = IS[value.toLowerCase()];
       return state ? good({ kind: 'is', value: state, negated }) : bad('is: knows error, open, need and denied');

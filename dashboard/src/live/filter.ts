@@ -2,7 +2,7 @@
 import { decodeEvent, parseJson } from '../contract/decode';
 import type { MonitorEvent } from '../contract/types';
 import { asksForAll, asksForNamespace, ECHO_KINDS, levelRank, QUIET_KINDS, type ColumnKey, type IsKey, type Term } from './filter-language';
-import { hasPath, hasText } from './match-event';
+import { hasMatch, hasPath, hasText } from './match-event';
 import { Flag } from './ring';
 import { baseName, type EventStore } from './store';
 import { beginsToken, lineHasWord, PART } from './tokens';
@@ -10,6 +10,9 @@ import { beginsToken, lineHasWord, PART } from './tokens';
 type TextTerm = Extract<Term, { kind: 'text' }>;
 
 const NEED_KINDS = new Set(['permission.requested', 'elicitation.requested']);
+
+/** An expression that asks for the ends of a text or of a word, for white space, or for what stands beside it. */
+const LOOKS_AROUND = /[$^]|\\[bBnrtsS]|\(\?/;
 
 export class Filter {
   readonly raw: boolean;
@@ -114,9 +117,14 @@ export class Filter {
     const text = (): string => (known ??= this.store.searchText(seq));
     for (const term of this.#texts) if ((this.#names.get(keyOf(term))?.test(slot) || this.#lineHolds(term, text, seq)) === term.negated) return false;
     if (this.#patterns.length === 0) return true;
-    const line = [text(), ...namesOf(this.store, slot)].join(PART);
-    for (const { pattern, negated } of this.#patterns) if (pattern.test(line) === negated) return false;
+    for (const { pattern, negated } of this.#patterns) if (this.#matches(pattern, text, slot, seq) === negated) return false;
     return true;
+  }
+
+  /** Each text by itself. Lines are cut, and begin and end where no text does: what looks at that needs the event. */
+  #matches(pattern: RegExp, line: () => string, slot: number, seq: number): boolean {
+    if (LOOKS_AROUND.test(pattern.source)) return this.#inEvent(seq, (event) => hasMatch(event, pattern));
+    return [...line().split(PART), ...namesOf(this.store, slot)].some((part) => pattern.test(part));
   }
 
   #lineHolds({ text, style }: TextTerm, line: () => string, seq: number): boolean {

@@ -27,7 +27,7 @@ export function wants(event: MonitorEvent, terms: readonly Term[], now: number =
       case 'text':
         return holds(event, text, term.text, term.style) !== term.negated;
       case 'regex':
-        return new RegExp(term.source, 'i').test(text()) !== term.negated;
+        return hasMatch(event, new RegExp(term.source, 'i')) !== term.negated;
       case 'level':
         return levelOf(event) >= term.least !== term.negated;
       case 'took':
@@ -48,8 +48,17 @@ function holds(event: MonitorEvent, text: () => string, wanted: string, style: T
   return style === 'path' ? hasPath(event, wanted) : beginsToken(text(), wanted);
 }
 
-/** Everything a word can be found in: the summary, the names, and every string and number of the payload. */
+/** Whether an expression matches one of the texts by itself: `^` and `$` are its ends. */
+export function hasMatch(event: MonitorEvent, pattern: RegExp): boolean {
+  return partsOf(event).some((part) => pattern.test(part));
+}
+
 function textOf(event: MonitorEvent): string {
+  return partsOf(event).map((part) => `${part}\n`).join('');
+}
+
+/** Everything a word can be found in: the summary, the names, and every string and number of the payload. */
+function partsOf(event: MonitorEvent): string[] {
   const wire: JsonObject = isJsonObject(event.wire) ? event.wire : {};
   const parts: string[] = [];
   for (const key of NAME_KEYS) {
@@ -58,7 +67,7 @@ function textOf(event: MonitorEvent): string {
     else if (key === 'summary') parts.push('');
   }
   collect(event.data, parts);
-  return parts.map((part) => `${part}\n`).join('');
+  return parts;
 }
 
 function collect(value: Json | undefined, parts: string[]): void {

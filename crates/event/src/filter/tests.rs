@@ -88,6 +88,7 @@ fn a_query_that_means_nothing_says_what_to_write() {
     let error = |query| Filter::parse(query, Time::from_ms(0)).unwrap_err().0;
     assert!(error("is:nonsense").contains("is:error"));
     assert!(error("took:>x").contains("took:>5s"));
+    assert!(error("path:*.ts").contains("path:.ts") && error("path:*").contains("at the end"));
     assert!(error("/(/").contains("regular expression"));
 }
 

@@ -38,7 +38,7 @@ pub struct Needle {
 /// Tells every token of the event with this JSON, some of them more than once; none of what cannot be read.
 pub fn tokens_of(json: &[u8], tell: &mut dyn FnMut(&str)) {
     let Ok(subject) = serde_json::from_slice::<Subject>(json) else { return };
-    each_token(&subject.text(), tell);
+    each_token(&subject.text().all, tell);
     each_facet(&subject, tell);
 }
 
