@@ -33,6 +33,10 @@ pub enum Refusal {
     ReservedName(String),
     /// The namespace is no string of at most 128 bytes.
     BadNamespace,
+    /// The namespace has a part that no name has.
+    OddNamespace(String),
+    /// The room is no string.
+    BadRoom,
     /// Clients would take it for what the monitor itself says.
     OfTheMonitor(String),
 }
@@ -46,6 +50,13 @@ impl std::fmt::Display for Refusal {
             }
             Refusal::ReservedName(name) => write!(f, "{name:?} is reserved by Socket.IO and cannot be emitted"),
             Refusal::OfTheMonitor(what) => write!(f, "{what} is for the monitor alone to say; choose another name"),
+            Refusal::OddNamespace(name) => {
+                write!(
+                    f,
+                    "{name:?} is no namespace; it is names between slashes, without spaces, commas, \"?\", \"#\" and \"..\""
+                )
+            }
+            Refusal::BadRoom => f.write_str("\"room\" must be a string"),
             Refusal::BadNamespace => {
                 write!(f, "\"namespace\" must be a string of at most {NAME_BYTES_MAX} bytes without control characters")
             }
@@ -68,10 +79,24 @@ pub fn read(emitted: Value, now: Time, source: Source) -> Result<Fact, Refusal> 
         Some(_) => return Err(Refusal::BadNamespace),
     };
     let Some(Value::String(event)) = fields.get("event").cloned() else { return Err(Refusal::NoName) };
+    let room = match fields.shift_remove("room") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(room)) => Some(room),
+        Some(_) => return Err(Refusal::BadRoom),
+    };
     let data = fields.shift_remove("data").unwrap_or(Value::Null);
     let mut fact = named(&namespace, &event, data, now, source)?;
-    fact.room = fields.get("room").and_then(Value::as_str).map(str::to_owned);
+    fact.room = room;
     Ok(fact)
+}
+
+/// `/`, or names that a client could connect to.
+fn is_namespace(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && !part.contains(|letter: char| letter.is_whitespace() || matches!(letter, ',' | '?' | '#'))
+    };
+    name == "/" || name.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part))
 }
 
 /// Takes an event that arrived under `event` in `namespace`, as a Socket.IO client sends it.
@@ -81,6 +106,9 @@ pub fn named(namespace: &str, event: &str, data: Value, now: Time, source: Sourc
     }
     if namespace.len() > NAME_BYTES_MAX || namespace.contains(char::is_control) {
         return Err(Refusal::BadNamespace);
+    }
+    if !is_namespace(namespace) {
+        return Err(Refusal::OddNamespace(namespace.to_owned()));
     }
     if RESERVED.contains(&event) {
         return Err(Refusal::ReservedName(event.to_owned()));
@@ -268,6 +296,15 @@ mod tests {
         assert_eq!(read_one(json!([1])).unwrap_err(), Refusal::NoObject);
         assert_eq!(read_one(json!({"namespace": "/x"})).unwrap_err(), Refusal::NoName);
         assert_eq!(read_one(json!({"namespace": 7, "event": "x"})).unwrap_err(), Refusal::BadNamespace);
+        assert_eq!(read_one(json!({"event": "x", "room": 5})).unwrap_err(), Refusal::BadRoom);
+        assert_eq!(read_one(json!({"event": "x", "room": null})).unwrap().room, None);
+        for odd in ["lo g/../", "hook/", "//hook", "/a,b", "/a?b", "/a b", ".."] {
+            let refused = read_one(json!({"namespace": odd, "event": "x"})).unwrap_err();
+            assert!(matches!(refused, Refusal::OddNamespace(_)), "{odd}: {refused}");
+        }
+        for good in ["", "/", "mine", "/mine/deeper", "/v1.2_x-y"] {
+            assert!(read_one(json!({"namespace": good, "event": "x"})).is_ok(), "{good}");
+        }
         assert_eq!(read_one(json!({"event": "disconnect"})).unwrap_err(), Refusal::ReservedName("disconnect".into()));
         for (namespace, event) in [
             ("/monitor", "hello"),

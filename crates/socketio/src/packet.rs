@@ -13,6 +13,8 @@ pub use decode::{DecodeError, Decoder, Limits};
 pub(crate) use encode::{Kind, write_head, write_json, write_string};
 pub use encode::{encode_answer, encode_event};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -74,6 +76,27 @@ impl Event {
     pub fn attachment(&self, value: &Value) -> Option<&Bytes> {
         self.attachments.get(placeholder_number(value)?)
     }
+
+    /// Its arguments as JSON alone: where bytes stand, at any depth, stands `{"base64": …}`.
+    pub fn into_json(self) -> Vec<Value> {
+        let Event { mut args, attachments, .. } = self;
+        if !attachments.is_empty() {
+            args.iter_mut().for_each(|value| tell_bytes(value, &attachments));
+        }
+        args
+    }
+}
+
+fn tell_bytes(value: &mut Value, attachments: &[Bytes]) {
+    if let Some(bytes) = placeholder_number(value).and_then(|number| attachments.get(number)) {
+        *value = json!({ "base64": BASE64.encode(bytes) });
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| tell_bytes(item, attachments)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| tell_bytes(field, attachments)),
+        _ => {}
+    }
 }
 
 /// The answer to an event.
@@ -107,3 +130,19 @@ fn placeholder_number(value: &Value) -> Option<usize> {
 /// Event names that mean something to the protocol's implementations and so cannot be sent.
 pub const RESERVED_EVENTS: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_at_any_depth_are_told_in_json() {
+        let event = Event {
+            name: "x".to_owned(),
+            args: vec![placeholder(1), json!({ "deep": [placeholder(0), 5] }), placeholder(9)],
+            attachments: vec![Bytes::from_static(&[1, 2, 3]), Bytes::new()],
+        };
+        let told = [json!({ "base64": "" }), json!({ "deep": [{ "base64": "AQID" }, 5] }), placeholder(9)];
+        assert_eq!(event.into_json(), told);
+    }
+}

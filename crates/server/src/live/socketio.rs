@@ -31,7 +31,7 @@ pub(crate) use claude_mpm::{Registered, beat};
 pub(crate) use forward::forward;
 
 /// The default namespace's events; each has a room of its name, and clients are in all until they narrow.
-const BROADCASTS: [&str; 3] = ["agent_activity", "file_operation", "session_update"];
+pub(crate) const BROADCASTS: [&str; 3] = ["agent_activity", "file_operation", "session_update"];
 
 /// The longest room name a client may ask for, in bytes.
 const ROOM_BYTES_MAX: usize = 256;
@@ -91,6 +91,7 @@ impl Handler for Clients {
             return admin.connect(socket, auth);
         }
         admit(&app, socket, auth)?;
+        recovery::check(auth).map_err(ConnectRefusal::new)?;
         if recovery::take_back(&app, socket, auth) {
             return Ok(());
         }
@@ -151,19 +152,22 @@ impl Handler for Clients {
         if let (admin::NAMESPACE, Some(admin)) = (socket.namespace(), &app.admin) {
             return admin.event(&app, &event);
         }
-        let mut argument = event.args.into_iter().next().unwrap_or_default();
+        let name = event.name.clone();
+        let mut args = event.into_json();
+        let further = if args.len() > 1 { args.split_off(1) } else { Vec::new() };
+        let mut argument = args.pop().unwrap_or_default();
         let mut ack = ack;
         if socket.namespace() == "/" {
-            match claude_mpm::take(&app, socket, &event.name, argument, ack) {
+            match claude_mpm::take(&app, socket, &name, argument, ack) {
                 Some(untouched) => (argument, ack) = untouched,
                 None => return,
             }
         }
-        match (socket.namespace(), event.name.as_str()) {
+        match (socket.namespace(), name.as_str()) {
             ("/" | "/system", "get_status") => answer(socket, ack, "status", status::payload(&app)),
             ("/" | page::NAMESPACE, "get_state") => answer(socket, ack, "state", sessions::snapshot(&app)),
             ("/" | "/claude" | page::NAMESPACE, "interrupt" | "stop" | "prompt") => {
-                command(&app, socket, &event.name, argument, ack);
+                command(&app, socket, &name, argument, ack);
             }
             ("/", "subscribe") => {
                 subscribe(socket, &argument, ack);
@@ -178,10 +182,13 @@ impl Handler for Clients {
                 recovery::stays(&app, socket);
             }
             (_, "join" | "leave") => {
-                room(socket, &event.name, &argument, ack);
+                room(socket, &name, &argument, ack);
                 recovery::stays(&app, socket);
             }
-            _ => ingest::socketio::take(&app, socket.namespace(), &event.name, argument, ack),
+            _ => {
+                let said = ingest::socketio::with_further(argument, further);
+                ingest::socketio::take(&app, socket.namespace(), &name, said, ack);
+            }
         }
     }
 
@@ -259,9 +266,11 @@ fn command(app: &Arc<App>, socket: &Socket, name: &str, argument: Value, ack: Op
 
 /// Narrows what a client of one of the eight namespaces gets to what a query wants, or to log lines of a level and above.
 fn narrow(socket: &Socket, argument: &Value, ack: Option<Ack>) {
-    match query_in(argument)
-        .and_then(|query| rooms::filter(socket, &query).map_err(|error| error.to_string()).map(|()| query))
-    {
+    let asked = match argument {
+        Value::Object(_) | Value::Null => query_in(argument),
+        _ => Err("send an object such as {\"q\": \"tool:Bash\"} or {\"level\": \"WARNING\"}".to_owned()),
+    };
+    match asked.and_then(|query| rooms::filter(socket, &query).map_err(|error| error.to_string()).map(|()| query)) {
         Ok(query) => acknowledge(ack, &json!({ "status": "ok", "q": query })),
         Err(message) => acknowledge(ack, &json!({ "status": "error", "message": message })),
     }
@@ -279,11 +288,31 @@ fn query_in(argument: &Value) -> Result<String, String> {
     Ok([query, level].into_iter().flatten().collect::<Vec<_>>().join(" "))
 }
 
+/// The events of the default namespace that are asked for: `{"events": […]}` as an argument, or the whole
+/// `{"event", "data": {"events": […]}}` as the document prints it.
+fn broadcasts_in(argument: &Value) -> Result<Vec<&str>, String> {
+    let asked = argument.get("events").or_else(|| argument.get("data")?.get("events"));
+    let events = match (argument, asked) {
+        (Value::Null, _) | (Value::Object(_), None | Some(Value::Null)) => return Ok(Vec::new()),
+        (Value::Object(_), Some(Value::Array(events))) => events,
+        _ => return Err("send {\"events\": […]}, a list of names".to_owned()),
+    };
+    let is_known = |name: &str| name == "*" || claude_mpm::names().any(|known| known == name);
+    let named = |event| match Value::as_str(event) {
+        Some(name) if is_known(name) => Ok(name),
+        _ => {
+            Err(format!("no event is called {event}; there are {}", claude_mpm::names().collect::<Vec<_>>().join(", ")))
+        }
+    };
+    events.iter().map(named).collect()
+}
+
 /// Narrows what a client of the default namespace gets; an empty or missing list gives everything back.
 fn subscribe(socket: &Socket, argument: &Value, ack: Option<Ack>) {
-    // `{"events": […]}` as an argument, or the whole `{"event", "data": {"events": […]}}` as the document prints it.
-    let asked = argument.get("events").or_else(|| argument.get("data")?.get("events")).and_then(Value::as_array);
-    let asked: Vec<&str> = asked.map(|events| events.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+    let asked = match broadcasts_in(argument) {
+        Ok(asked) => asked,
+        Err(message) => return acknowledge(ack, &json!({ "status": "error", "message": message })),
+    };
     let mut subscribed = Vec::new();
     for name in claude_mpm::names() {
         if asked.is_empty() || asked.contains(&name) || asked.contains(&"*") {

@@ -43,6 +43,15 @@ pub(super) fn begin(app: &Arc<App>, socket: &Socket, auth: &Value) -> Result<(),
     Ok(())
 }
 
+/// Refuses a `since` that is no number of an event: taken in silence, its client would believe that it missed nothing.
+pub(super) fn check(auth: &Value) -> Result<(), &'static str> {
+    match auth.get("since") {
+        None | Some(Value::Null) => Ok(()),
+        since if number(since).is_some() => Ok(()),
+        Some(_) => Err("\"since\" must be the number of an event; 0 is before the first"),
+    }
+}
+
 /// Whether a client asks for connection state recovery.
 fn asks(auth: &Value) -> bool {
     auth.get("recovery") == Some(&Value::Bool(true))

@@ -8,6 +8,7 @@ use event::emitted;
 use event::event::Source;
 use event::filter::Filter;
 use event::hook_input;
+use event::vocabulary::Kind;
 use event::wire::websocket as wire;
 use serde_json::{Value, json};
 use socketio::websocket::{Opcode, server_frame};
@@ -21,6 +22,7 @@ use crate::clock;
 use crate::hub::Published;
 use crate::ingest::http;
 use crate::live::replay::Follower;
+use crate::live::socketio::BROADCASTS;
 use crate::live::{page, status};
 use crate::runs::{Asked, Refusal, Runs};
 
@@ -189,7 +191,14 @@ impl Client {
         let event = &published.event;
         let mut frames = Vec::new();
         let channel = wire::channel(&event.fact);
-        if self.channels.iter().any(|wanted| wire::is_wanted(wanted, &channel)) {
+        // What no row knows has a channel of its own name, and one for all of its kind.
+        let of_kind = event.fact.kind.row().channel;
+        let is_own = event.fact.kind == Kind::Custom;
+        if self
+            .channels
+            .iter()
+            .any(|wanted| wire::is_wanted(wanted, &channel) || (is_own && wire::is_wanted(wanted, of_kind)))
+        {
             let frame = published.frame.get_or_init(|| {
                 let text = wire::frame(event, &app.instance()).to_string();
                 if text.len() > FRAME_BYTES_MAX {
@@ -282,7 +291,18 @@ impl Client {
         if let Err(refused) = self.narrow(app, data) {
             return vec![error(&refused, Some("subscribe"))];
         }
-        let wanted = names(data.get("events"));
+        let wanted = match data.get("events").filter(|events| !events.is_null()) {
+            None => None,
+            events => match names(events) {
+                Some(names) if names.iter().all(|name| name == "*" || BROADCASTS.contains(&name.as_str())) => {
+                    Some(names)
+                }
+                _ => {
+                    let known = BROADCASTS.join(", ");
+                    return vec![error(&format!("\"events\" must be a list of {known} or *"), Some("subscribe"))];
+                }
+            },
+        };
         self.broadcasts = wanted.filter(|names| !names.is_empty()).unwrap_or_else(|| vec!["*".to_owned()]);
         self.broadcasts.truncate(CHANNELS_MAX);
         vec![done("subscribe", json!({ "events": self.broadcasts }))]
