@@ -22,6 +22,9 @@ const PATH_BYTES_MAX: usize = 4096;
 /// How much of an unreadable input is kept for a person to look at, in bytes.
 const UNREADABLE_BYTES_MAX: usize = 256 * 1024;
 
+/// How much of its input a hook program reads at most, in bytes.
+const INPUT_BYTES_MAX: usize = 32 << 20;
+
 /// Reads one hook's stdin. Never fails: what is no JSON object becomes a `hook.unreadable` fact that says why.
 pub fn read(stdin: &[u8], time: Time, source: Source) -> Fact {
     match parse_leniently(stdin) {
@@ -251,15 +254,44 @@ fn mend_surrogates(text: &str) -> String {
 fn unreadable(stdin: &[u8], reason: &str, time: Time, source: Source) -> Fact {
     let kept = &stdin[..stdin.len().min(UNREADABLE_BYTES_MAX)];
     let text = redact::text(&String::from_utf8_lossy(kept)).into_owned();
+    // The hook program reads no more: what was said is longer, and ends in the middle.
+    let truncated = stdin.len() >= INPUT_BYTES_MAX;
+    let reason = if truncated {
+        format!("it was cut: hooks are read up to {} MiB", INPUT_BYTES_MAX >> 20)
+    } else {
+        reason.to_owned()
+    };
     let mut data = json!({ "error": reason, "bytes": stdin.len(), "text": text });
+    if truncated {
+        data["truncated"] = true.into();
+        data["limit"] = INPUT_BYTES_MAX.into();
+        if let Some(name) = told_first(kept, "hook_event_name") {
+            data["hook_event_name"] = name.into();
+        }
+    }
     let whole = data.clone();
     // Half a Write call holds half a file.
     let cut = bodies::withhold_field(&mut data, "text");
     let mut fact = Fact::new(Kind::HookUnreadable, time, source, data);
     fact.whole = Some(whole);
     fact.cut = cut;
+    fact.session_id = told_first(kept, "session_id");
+    fact.tool_use_id = told_first(kept, "tool_use_id");
+    fact.tool_name = told_first(kept, "tool_name");
     fact.summary = summary::line(&format!("Unreadable hook input: {reason}"));
     fact
+}
+
+/// A field of an input that is cut, if it stands before all that is nested: there it can be no other's.
+fn told_first(stdin: &[u8], key: &str) -> Option<String> {
+    let fields = stdin.trim_ascii_start().strip_prefix(b"{")?;
+    let flat = fields.split(|byte| matches!(byte, b'{' | b'[')).next()?;
+    let text = std::str::from_utf8(flat).ok()?;
+    let (_, after) = text.split_once(&format!("\"{key}\""))?;
+    let (value, _) = after.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split_once('"')?;
+    let is_plain =
+        !value.is_empty() && value.len() <= ID_BYTES_MAX && !value.contains(|c: char| c == '\\' || c.is_control());
+    is_plain.then(|| value.to_owned())
 }
 
 fn type_of(value: &Value) -> &'static str {
@@ -350,5 +382,22 @@ mod tests {
         assert_eq!(fact(told).identity, fact(told).identity);
         assert_ne!(fact(told).identity, fact(&told.replace("t1", "t2")).identity);
         assert!(matches!(fact(r#"{"session_id":"s","hook_event_name":"Stop"}"#).identity, Identity::Repeatable(_)));
+    }
+
+    #[test]
+    fn an_input_that_was_cut_says_so_and_whose_it_was() {
+        let begin = r#"{"session_id":"s1","hook_event_name":"PostToolUse","tool_name":"Write","tool_input":{"tool_use_id":"inner","content":""#;
+        let mut input = begin.as_bytes().to_vec();
+        input.resize(INPUT_BYTES_MAX, b'x');
+        let fact = fact_of(&input);
+        assert_eq!((fact.kind, fact.session_id.as_deref()), (Kind::HookUnreadable, Some("s1")));
+        assert_eq!((fact.tool_name.as_deref(), fact.tool_use_id.as_deref()), (Some("Write"), None));
+        assert_eq!(fact.data["bytes"], INPUT_BYTES_MAX);
+        assert_eq!((&fact.data["truncated"], &fact.data["limit"]), (&json!(true), &json!(INPUT_BYTES_MAX)));
+        assert!(fact.summary.contains("32 MiB"), "{}", fact.summary);
+    }
+
+    fn fact_of(input: &[u8]) -> Fact {
+        read(input, Time::from_ms(5), Source::Hook)
     }
 }

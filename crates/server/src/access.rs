@@ -169,7 +169,10 @@ impl Access {
         let Some(host) = host else {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "host_missing", "the request names no host"));
         };
-        if !self.is_own_host(host, visitor) {
+        // What a request line in absolute form asks for counts as much as `Host`.
+        let asked = request.uri().authority().map(|authority| authority.as_str());
+        let foreign = [Some(host), asked].into_iter().flatten().find(|host| !self.is_own_host(host, visitor));
+        if let Some(host) = foreign {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "host_not_allowed",
@@ -206,7 +209,7 @@ impl Access {
             return true;
         }
         let Some((_, authority)) = origin.split_once("://") else { return false };
-        authority.eq_ignore_ascii_case(host) || (self.localhost_origins && config::is_loopback(host_name(authority)))
+        authority.eq_ignore_ascii_case(host) || (self.localhost_origins && is_local_page(host_name(authority)))
     }
 
     /// Checks who asks. Doors that take the token in their own protocol look at [`Granted::token`] later.
@@ -329,6 +332,11 @@ fn with_cors(mut response: Response, origin: Option<HeaderValue>) -> Response {
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Where pages of this machine are served; no other address of the loopback is one that a person opens.
+fn is_local_page(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1")
 }
 
 /// `localhost:8765` → `localhost`, `[::1]:8765` → `::1`.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::Uri;
+use http::{StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,6 +26,7 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::access::Visitor;
+use crate::api::problem::Problem;
 use crate::app::App;
 pub(crate) use bind::{adopt, bind, port};
 use body::Timed;
@@ -145,6 +146,14 @@ async fn answer(
     app: Arc<App>,
 ) -> Result<Response, std::convert::Infallible> {
     app.requests.fetch_add(1, Relaxed);
+    if head_bytes(&request) > HEAD_BYTES_MAX {
+        return Ok(Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            format!("a request's head has at most {HEAD_BYTES_MAX} bytes"),
+        )
+        .into_response());
+    }
     let mut request = request.map(|body| Body::new(Timed::new(body)));
     match below(&app.config.path_prefix, request.uri()) {
         Below::Root => {}
@@ -153,6 +162,12 @@ async fn answer(
     }
     request.extensions_mut().insert(visitor);
     router.oneshot(request).await
+}
+
+/// About what its head has on the wire. What reads it grows its buffer by doubling, and so takes more than it is told.
+fn head_bytes(request: &hyper::Request<Incoming>) -> usize {
+    let uri = request.uri().path_and_query().map_or(0, |asked| asked.as_str().len());
+    uri + request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
 }
 
 /// Where an address lies below the path prefix.

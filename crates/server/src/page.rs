@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
-use crate::api::problem::Problem;
+use crate::api::{self, problem::Problem};
 
 /// First parts of the paths that the page itself understands. Everything else that is no file is an error.
 const VIEWS: [&str; 6] = ["live", "timeline", "work", "usage", "system", "s"];
@@ -18,10 +18,6 @@ const DOCUMENTED: &str = "/claude_mpm_socketio_dashboard.html";
 /// Answers any path that no route takes: a file of the page, or one of its views.
 pub(crate) async fn file(request: Request) -> Response {
     let path = request.uri().path();
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}"))
-            .into_response();
-    }
     let is_view = path == "/"
         || path == DOCUMENTED
         || VIEWS.contains(&path.trim_start_matches('/').split('/').next().unwrap_or_default());
@@ -35,14 +31,21 @@ pub(crate) async fn file(request: Request) -> Response {
         return Problem::new(StatusCode::NOT_FOUND, "no_such_address", format!("there is nothing at {path}"))
             .into_response();
     };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return method_not_allowed();
+    }
     answer(file, request.headers(), &content_policy(request.headers()))
+}
+
+/// The address is there, and takes other methods.
+pub(crate) fn method_not_allowed() -> Response {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
+        .into_response()
 }
 
 /// A file under a content policy, or that the browser has it already.
 fn answer(file: &'static page::File, asked: &HeaderMap, policy: &str) -> Response {
-    if let Some(tag) = asked.get(header::IF_NONE_MATCH)
-        && tag.as_bytes() == file.etag.as_bytes()
-    {
+    if api::has(asked, file.etag) {
         return (StatusCode::NOT_MODIFIED, headers_of(file, None, policy)).into_response();
     }
     let (body, encoding) = encoded(file, asked);

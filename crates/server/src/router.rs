@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{any, delete, get, post, put};
-use http::{StatusCode, header};
+use http::header;
 
-use crate::api::problem::Problem;
 use crate::api::{
     agents, clients, diff, events, export, health, machine, metrics, openapi, reference, runs, sessions, spans, stats,
     status, transcript,
@@ -65,7 +64,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/admin/{*file}", get(page::admin::file))
         .merge(otlp())
         .fallback(page::file)
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(async || page::method_not_allowed())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(app), access::gate))
         .with_state(Arc::clone(app))
@@ -88,9 +87,4 @@ async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
         return live::websocket::upgrade(State(app), request).await;
     }
     page::file(request).await
-}
-
-async fn method_not_allowed() -> Response {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
-        .into_response()
 }

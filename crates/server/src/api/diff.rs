@@ -49,7 +49,7 @@ pub(crate) async fn answer(
     Extension(granted): Extension<Granted>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(wanted) = wanted.map_err(|error| Problem::query(&error))?;
     if !matches!(wanted.against.as_deref(), None | Some("git")) {
         return Err(Problem::bad_request("against is git"));
     }

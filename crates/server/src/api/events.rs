@@ -54,7 +54,7 @@ pub(crate) async fn page(
     Extension(granted): Extension<Granted>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(asked) = asked.map_err(|error| Problem::query(&error))?;
     let filter = Filter::parse(asked.q.as_deref().unwrap_or_default(), clock::now())
         .map_err(|error| Problem::bad_request(error.to_string()))?;
     if filter.asks_for_content() {

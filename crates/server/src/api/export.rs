@@ -67,7 +67,7 @@ pub(crate) async fn answer(
     State(app): State<Arc<App>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(wanted) = wanted.map_err(|error| Problem::query(&error))?;
     let now = clock::now();
     let query = wanted.q.unwrap_or_default();
     let filter = Filter::parse(&query, now).map_err(|error| Problem::bad_request(error.to_string()))?;

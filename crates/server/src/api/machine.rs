@@ -55,7 +55,7 @@ pub(crate) async fn log(
     Extension(granted): Extension<Granted>,
     asked: Result<Query<Tail>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(asked) = asked.map_err(|error| Problem::query(&error))?;
     let lines = asked.tail.unwrap_or(LINES);
     if !(1..=LINES_MAX).contains(&lines) {
         return Err(Problem::bad_request(format!("tail must be 1 to {LINES_MAX}, and is {lines}")));

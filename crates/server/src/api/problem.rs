@@ -1,5 +1,6 @@
 //! How an error looks to a program: `{"error": {"code", "message", "suggestion"?}}`.
 
+use axum::extract::rejection::QueryRejection;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -46,6 +47,24 @@ impl Problem {
     /// The request cannot be understood.
     pub(crate) fn bad_request(message: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// A query's parameter cannot be read.
+    pub(crate) fn query(error: &QueryRejection) -> Problem {
+        let text = error.body_text();
+        let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+        let Some((name, reason)) = text.split_once(": ") else {
+            return Problem::bad_request(format!("the query cannot be read: {text}"));
+        };
+        let reason = match reason {
+            "invalid digit found in string" | "cannot parse integer from empty string" => {
+                "must be a whole number, 0 or more"
+            }
+            "number too large to fit in target type" => "is too large a number; it is at most 18446744073709551615",
+            "provided string was not `true` or `false`" => "must be true or false",
+            other => other,
+        };
+        Problem::bad_request(format!("{name} {reason}"))
     }
 
     /// The store failed.

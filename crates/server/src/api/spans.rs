@@ -72,19 +72,23 @@ pub(crate) async fn answer(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Path(session_id) = session_id.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(wanted) = wanted.map_err(|error| Problem::query(&error))?;
     let asked = Asked {
         from: wanted.from.as_deref().map(moment).transpose()?,
         to: wanted.to.as_deref().map(moment).transpose()?,
         since: wanted.since,
     };
+    if let (Some(from), Some(to)) = (asked.from, asked.to)
+        && from > to
+    {
+        return Err(Problem::bad_request("`from` must be before `to`"));
+    }
     let (last_seq, corrections) = match app.hub.state().sessions.get(&session_id) {
         Some(session) => (session.last_seq, session.corrections),
         None => (0, 0),
     };
     let tag = format!("\"{}-{last_seq}-{corrections}\"", app.hub.epoch);
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-    if last_seq > 0 && known == Some(&tag) {
+    if last_seq > 0 && super::has(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     let (reader, kept) = (app.reader.clone(), app.stories.of(&session_id, corrections));

@@ -55,7 +55,7 @@ pub(crate) async fn answer(
     State(app): State<Arc<App>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(asked) = asked.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(asked) = asked.map_err(|error| Problem::query(&error))?;
     let now = clock::now();
     let over_time = match Range::of(&asked, now)? {
         None => None,

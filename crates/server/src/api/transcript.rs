@@ -54,7 +54,7 @@ pub(crate) async fn answer(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Path(session_id) = session_id.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(wanted) = wanted.map_err(|error| Problem::query(&error))?;
     let turns = wanted.limit.unwrap_or(TURNS);
     if !(1..=TURNS_MAX).contains(&turns) {
         return Err(Problem::bad_request(format!("limit must be 1 to {TURNS_MAX}, and is {turns}")));
