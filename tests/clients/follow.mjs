@@ -4,6 +4,7 @@
 //
 // Printed: {"namespace","event","data"}; `connect`, `disconnect` and `connect_error` are events too. Several arguments
 // become a list. A line {"namespace","event","data"} on stdin is emitted; its acknowledgement is printed with "ack": true.
+// With `args` in place of `data` it has several arguments, in which {"bytes": [1, 2]} stands for bytes.
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { io } from 'socket.io-client';
@@ -22,8 +23,7 @@ process.stdout.on('error', () => process.exit());   // nobody reads any more
 const sockets = new Map(options.namespaces.split(',').map((namespace) => [namespace, follow(namespace)]));
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { namespace, event, data } = JSON.parse(line);
-  const args = data === undefined ? [] : [data];
+  const { namespace, event, data, args = data === undefined ? [] : [data] } = JSON.parse(line, (key, value) => (Array.isArray(value?.bytes) ? Buffer.from(value.bytes) : value));
   sockets.get(namespace).emit(event, ...args, (...answer) => print({ namespace, event, ack: true, data: single(answer) }));
 }
 

@@ -21,6 +21,14 @@ fn only_names_of_this_machine_are_answered() {
 }
 
 #[test]
+fn an_address_in_the_request_line_counts_as_much_as_the_host() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    assert_eq!(status(&monitor, &monitor.url("/api/v1/events"), &[]), 200);
+    assert_eq!(status(&monitor, "http://evil.example/api/v1/events", &[]), 403);
+}
+
+#[test]
 fn web_pages_of_other_sites_may_neither_read_nor_write() {
     let home = Home::new();
     let monitor = home.monitor();
@@ -28,7 +36,7 @@ fn web_pages_of_other_sites_may_neither_read_nor_write() {
     for origin in [own.as_str(), "http://localhost:3000", "http://127.0.0.1:5173"] {
         assert_eq!(status(&monitor, "/api/v1/state", &[("origin", origin)]), 200, "{origin}");
     }
-    for origin in ["https://evil.example", "null", "http://localhost.evil.example", "file://"] {
+    for origin in ["https://evil.example", "http://127.0.0.2", "null", "http://localhost.evil.example", "file://"] {
         assert_eq!(status(&monitor, "/api/v1/state", &[("origin", origin)]), 403, "{origin}");
         let (status, _) = monitor.request("POST", "/emit", &[("origin", origin)], r#"{"event":"x"}"#);
         assert_eq!(status, 403, "{origin}");

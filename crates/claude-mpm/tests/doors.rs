@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Monitor};
+use crate::support::{self, Follower, Home, Monitor};
 
 fn emit(monitor: &Monitor, event: &Value) -> Value {
     let (status, body) = monitor.post("/emit", &event.to_string());
@@ -74,6 +74,76 @@ fn an_event_on_each_line_is_taken_whole_or_not_at_all() {
     }
     assert_eq!(monitor.post("/emit", &"{\"event\":\"x\"}\n".repeat(10_001)).0, 413);
     assert!(!monitor.history().iter().any(|event| event["event"] == "four" || event["event"] == "five"));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_in_words() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    for (event, said) in [
+        (json!({ "event": "x", "room": 5 }), "\\\"room\\\" must be a string"),
+        (json!({ "event": "x", "namespace": "lo g/../" }), "is no namespace"),
+    ] {
+        let (status, body) = monitor.post("/emit", &event.to_string());
+        assert!(status == 400 && body.contains(said), "{body}");
+    }
+    for (query, said) in [
+        ("limit=many", "limit must be a whole number"),
+        ("before=-1", "before must be a whole number"),
+        ("limit=0", "limit must be 1 to 5000"),
+        ("q=path:*.ts", "write how a part of the path begins"),
+    ] {
+        let (status, body) = monitor.request("GET", &format!("/api/v1/events?{query}"), &[], "");
+        assert!(status == 400 && body.contains(said), "{body}");
+    }
+    for (method, path) in
+        [("TRACE", "/"), ("PUT", "/live"), ("TRACE", "/health"), ("FROB", "/api/v1/events"), ("FROB", "/emit")]
+    {
+        assert_eq!(monitor.request(method, path, &[], "").0, 405, "{method} {path}");
+    }
+    let long = "x".repeat(70 * 1024);
+    assert_eq!(monitor.request("GET", "/health", &[("x-long", &long)], "").0, 431);
+    assert_eq!(monitor.request("GET", "/health", &[("x-long", &long[..60 * 1024])], "").0, 200);
+}
+
+#[test]
+fn nothing_that_a_socket_io_client_says_is_lost_or_passed_over_in_silence() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let follow = |auth: Value| {
+        let (url, auth) = (monitor.url(""), auth.to_string());
+        support::node("follow.mjs", &["--url", &url, "--namespaces", "/,/log", "--auth", &auth]).map(Follower::start)
+    };
+    let Some(mut client) = follow(json!({})) else { return };
+    let mut say = |namespace: &str, event: &str, args: Value| {
+        client.tell(&json!({ "namespace": namespace, "event": event, "args": args }));
+        client.wait(event, |said| said["ack"] == true && said["event"] == event)["data"].clone()
+    };
+    let bytes = say("/log", "bytes", json!([{ "bytes": [1, 2, 3] }]));
+    assert_eq!(stored(&monitor, &bytes["seq"])["data"], json!({ "base64": "AQID" }));
+    let many = say("/log", "many", json!([1, 2, { "deep": [{ "bytes": [255] }] }]));
+    assert_eq!(stored(&monitor, &many["seq"])["data"], json!([1, 2, { "deep": [{ "base64": "/w==" }] }]));
+    let further = say("/log", "further", json!([{ "n": 1 }, 2]));
+    assert_eq!(stored(&monitor, &further["seq"])["data"], json!({ "n": 1, "args": [2] }));
+    assert_eq!(say("/", "subscribe", json!([{ "events": ["file_operation"] }]))["status"], "ok");
+
+    for (namespace, args, message) in [
+        ("/", json!([{ "events": ["nosuch"] }]), "\"nosuch\""),
+        ("/", json!([5]), "a list of names"),
+        ("/log", json!([5]), "send an object"),
+    ] {
+        client.tell(&json!({ "namespace": namespace, "event": "subscribe", "args": args }));
+        client.wait(message, |said| {
+            let answered = said["ack"] == true && said["data"]["status"] == "error";
+            answered && said["data"]["message"].as_str().is_some_and(|told| told.contains(message))
+        });
+    }
+    for since in [json!(-1), json!("abc"), json!(1.5)] {
+        let mut client = follow(json!({ "since": since })).unwrap();
+        client.wait("a refusal", |said| {
+            said["event"] == "connect_error" && said["data"]["message"].to_string().contains("number of an event")
+        });
+    }
 }
 
 #[test]

@@ -108,6 +108,9 @@ fn what_it_does_not_understand_is_answered_with_what_to_write() {
         (json!({ "command": "subscribe", "channels": ["*"], "q": 5 }), "must be a query"),
         (json!({ "command": "subscribe", "channels": ["*"], "since": "yesterday" }), "number of an event"),
         (json!({ "command": "subscribe", "channels": ["*"], "since": 1_000_000 }), "no event 1000000 yet"),
+        (json!({ "event": "subscribe", "data": { "events": ["nosuch"] } }), "must be a list of agent_activity"),
+        (json!({ "event": "subscribe", "data": { "events": 5 } }), "must be a list of agent_activity"),
+        (json!({ "command": "emit", "event": "x", "room": 5 }), "\"room\" must be a string"),
         (json!({ "command": "get_status", "port": 1 }), "connect to port 1"),
         (json!({ "command": "emit", "event": "" }), "event"),
     ] {
@@ -118,6 +121,21 @@ fn what_it_does_not_understand_is_answered_with_what_to_write() {
     }
     client.tell(&json!({ "command": "get_status", "port": monitor.port }));
     client.wait("the connection goes on", |said| said["type"] == "system.status");
+}
+
+#[test]
+fn what_no_row_knows_is_heard_under_its_own_name_and_as_custom() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let Some(mut client) = raw(&monitor) else { return };
+    client.wait("hello", |said| said["type"] == "hello");
+    client.tell(&json!({ "command": "subscribe", "channels": ["custom"] }));
+    acknowledged(&mut client, "subscribe");
+    note(&monitor, "of a row");
+    emit(&monitor, &json!({ "namespace": "/mine", "event": "made_up", "data": { "n": 1 } }));
+    let heard = client.wait("the custom event", |said| said["data"]["n"] == 1);
+    assert_eq!(heard["type"], "mine.made_up");
+    assert_eq!(numbers(&client), [] as [u64; 0]);
 }
 
 /// A masked frame, as a client sends it, with a mask of zeros.

@@ -48,6 +48,10 @@ fn who_follows_is_told_what_is_new_and_nothing_while_nothing_happens() {
         monitor.request("GET", "/api/v1/sessions/s1/spans", &[("if-none-match", &tag)], ""),
         (304, String::new())
     );
+    for known in [format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+        let (status, _) = monitor.request("GET", "/api/v1/sessions/s1/spans", &[("if-none-match", &known)], "");
+        assert_eq!(status, 304, "{known}");
+    }
 
     hook(&monitor, "PostToolUse", "t1");
     hook(&monitor, "PreToolUse", "t2");
@@ -84,5 +88,7 @@ fn a_session_that_nobody_knows_and_a_moment_that_is_none_are_said_so() {
     assert_eq!(monitor.request("GET", "/api/v1/sessions/other/spans", &[], "").0, 404);
     let (status, body) = monitor.request("GET", "/api/v1/sessions/s1/spans?from=yesterday", &[], "");
     assert!(status == 400 && body.contains("yesterday"), "{body}");
+    let (status, body) = monitor.request("GET", "/api/v1/sessions/s1/spans?from=5&to=1", &[], "");
+    assert!(status == 400 && body.contains("`from` must be before `to`"), "{body}");
     assert_eq!(monitor.get("/api/v1/sessions/s1/spans?to=1")["spans"], json!([]), "it began later");
 }
