@@ -20,6 +20,7 @@ use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -47,6 +48,9 @@ const TODO_TOOLS: &str = "CLAUDE_CODE_ENABLE_TODO_TOOLS";
 /// Commands of Claude Code that are no session.
 const NO_SESSION: [&str; 11] =
     ["mcp", "config", "doctor", "update", "install", "plugin", "setup-token", "--version", "-v", "--help", "-h"];
+
+/// How long the last words of an agent may take to come, when something it started keeps its terminal or its output.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
 
 /// An agent to be run.
 pub(crate) struct Launch {

@@ -88,6 +88,26 @@ fn a_flood_is_whole_and_the_monitor_is_spared() {
 }
 
 #[test]
+fn what_an_agent_leaves_running_keeps_nobody_waiting_and_no_byte_from_before_its_end_is_lost() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    // It keeps both streams open for longer than this test may take, and one of it goes on writing.
+    let script = "sleep 600 & echo $! > \"$HOME/left\"; (while :; do echo late; done) & echo $! >> \"$HOME/left\"; \
+                  echo said >&2; head -c 60000 /dev/zero; exit 3";
+    let began = std::time::Instant::now();
+    let ran = launched(&home, &monitor, "subprocess", "bash", &["-c", script]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(3));
+    assert!(began.elapsed() < support::DEADLINE, "{:?}", began.elapsed());
+    assert_eq!(ran.stdout.iter().filter(|byte| **byte == 0).count(), 60_000);
+    assert_eq!(String::from_utf8_lossy(&ran.stderr), "said\n");
+    monitor.history_when(is_over);
+    for pid in std::fs::read_to_string(home.path().join("left")).unwrap().lines() {
+        // The writer has ended by itself: nobody reads any more.
+        let _ = rustix::process::kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL);
+    }
+}
+
+#[test]
 fn signals_pass_through_and_their_exits_come_back() {
     let home = Home::new();
     let monitor = home.monitor();

@@ -1,13 +1,16 @@
 //! An agent whose output goes somewhere: every byte passes through as it is, and a copy is told.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
 
-use super::Ended;
 use super::teller::Teller;
+use super::{Ended, LAST_WORDS_MAX};
 
 /// Bytes read at a time.
 const PIECE: usize = 64 * 1024;
@@ -17,6 +20,8 @@ pub(super) fn run(mut command: Command, teller: Option<&Teller>) -> std::io::Res
     command.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Before it is there: a signal in between must not be lost.
     let signals = Forwarder::take_over()?;
+    let waits = || tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let (of_stdout, of_stderr) = (waits()?, waits()?);
     let mut child = command.spawn()?;
     signals.to(&child);
     if let Some(teller) = teller {
@@ -25,29 +30,61 @@ pub(super) fn run(mut command: Command, teller: Option<&Teller>) -> std::io::Res
             teller.attend(pid, None);
         }
     }
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
+    let stdout = child.stdout.take().map(OwnedFd::from);
+    let stderr = child.stderr.take().map(OwnedFd::from);
+    let (over, is_over) = watch::channel(false);
+    let status = std::thread::scope(|scope| {
+        let (end, ends) = std::sync::mpsc::channel::<()>();
         if let Some(stderr) = stderr {
-            scope.spawn(move || pass(stderr, std::io::stderr(), teller, "stderr"));
+            let (end, is_over) = (end.clone(), is_over.clone());
+            scope.spawn(move || {
+                of_stderr.block_on(pass(stderr, std::io::stderr(), is_over, teller, "stderr"));
+                drop(end);
+            });
         }
         if let Some(stdout) = stdout {
-            pass(stdout, std::io::stdout(), teller, "stdout");
+            scope.spawn(move || {
+                of_stdout.block_on(pass(stdout, std::io::stdout(), is_over, teller, "stdout"));
+                drop(end);
+            });
         }
-    });
-    let status = child.wait()?;
-    if let Some(teller) = teller {
-        teller.gone();
-    }
+        let status = child.wait();
+        if let Some(teller) = teller {
+            teller.gone();
+        }
+        // Until both streams are at their end, unless something that the agent started keeps one open.
+        let _ = ends.recv_timeout(LAST_WORDS_MAX);
+        let _ = over.send(true);
+        status
+    })?;
     Ok(status.code().map_or_else(|| Ended::Signal(status.signal().unwrap_or(0)), Ended::Code))
 }
 
-/// Copies until either side ends. A reader of ours that is gone ends the copy, and so the agent's write, as without us.
-fn pass(mut from: impl Read, mut to: impl Write, teller: Option<&Teller>, stream: &'static str) {
+/// Copies until either side ends, or it is over and all is copied that was written by then. A reader of ours that is gone
+/// ends the copy, and so the agent's write, as without us.
+async fn pass(
+    from: OwnedFd,
+    mut to: impl Write,
+    mut is_over: watch::Receiver<bool>,
+    teller: Option<&Teller>,
+    stream: &'static str,
+) {
+    let Ok(from) = pipe::Receiver::from_owned_fd(from) else { return };
     let mut piece = vec![0; PIECE];
+    // How much is still to be copied, once it is over: what comes later is not the agent's.
+    let mut left: Option<u64> = None;
     loop {
-        match from.read(&mut piece) {
+        if left.is_none() && *is_over.borrow() {
+            left = Some(rustix::io::ioctl_fionread(&from).unwrap_or(0));
+        }
+        let wanted = usize::try_from(left.unwrap_or(u64::MAX)).unwrap_or(PIECE).min(PIECE);
+        if wanted == 0 {
+            return;
+        }
+        match from.try_read(&mut piece[..wanted]) {
             Ok(0) => return,
             Ok(length) => {
+                left = left.map(|left| left.saturating_sub(length as u64));
                 if to.write_all(&piece[..length]).and_then(|()| to.flush()).is_err() {
                     return;
                 }
@@ -55,7 +92,11 @@ fn pass(mut from: impl Read, mut to: impl Write, teller: Option<&Teller>, stream
                     teller.printed(&piece[..length], stream);
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => tokio::select! {
+                readable = from.readable() => if readable.is_err() { return },
+                changed = is_over.changed(), if left.is_none() => if changed.is_err() { return },
+            },
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return,
         }
     }

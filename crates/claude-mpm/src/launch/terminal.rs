@@ -13,18 +13,15 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::Ended;
 use super::attendant::{Keys, press};
 use super::teller::Teller;
+use super::{Ended, LAST_WORDS_MAX};
 
 /// Bytes read at a time.
 const PIECE: usize = 64 * 1024;
 
 /// Pieces that may wait to be told; when the telling is slower than the agent, it misses some.
 const PIECES_MAX: usize = 64;
-
-/// How long the last words of an agent may take to come, when something it started keeps its terminal.
-const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
 
 /// Runs it to its end, and leaves the terminal as it was.
 pub(super) fn run(command: &Command, teller: Option<&Teller>) -> std::io::Result<Ended> {
