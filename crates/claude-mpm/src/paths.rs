@@ -22,6 +22,15 @@ impl Home {
                 "Set HOME to your home directory",
             )
         })?;
+        // Hooks run in any folder, and would look for another one in each.
+        if home.is_relative() {
+            return Err(Failure::new(
+                format!("{} cannot be used", home.display()),
+                "it is a relative path, and means another folder for each program",
+                "Set CLAUDE_MPM_HOME to an absolute path",
+            )
+            .with_code(2));
+        }
         // Paths outlive the working directory they were given in.
         std::path::absolute(&home).map(Home).map_err(|error| {
             Failure::new(format!("{} cannot be used", home.display()), error, "Set CLAUDE_MPM_HOME to an absolute path")

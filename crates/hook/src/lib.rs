@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //!
-//! * [`run`]: the whole of it
+//! * [`run`]: the whole of it; [`about`]: what a person at a terminal is told instead
 //! * `place.rs`: which spool, from the arguments and the environment; no file is read to find out
 //! * `input.rs`: stdin, up to a size and until a deadline
 //! * [`spool`]: the append; `timing.rs`: how long it took, for who asks
@@ -27,6 +27,22 @@ use timing::Timing;
 
 /// How long to wait for the end of stdin; what has come by then is kept. Claude Code writes it at once.
 const INPUT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What to print instead of recording anything: for a person who asks what this program is.
+pub fn about(arguments: &[OsString]) -> Option<&'static str> {
+    match arguments.first()?.to_str()? {
+        "--help" | "-h" => Some(concat!(
+            "Records one hook of Claude Code from stdin, for the monitor of a port. Claude Code runs it.\n\n",
+            "Usage: claude-mpm-hook [--port PORT] [--home FOLDER] [--cap-bytes BYTES]\n\n",
+            "  --port PORT        the monitor's port [default: CLAUDE_MPM_SOCKETIO_PORT, SOCKETIO_PORT or 8765]\n",
+            "  --home FOLDER      where the spool lies, as an absolute path [default: CLAUDE_MPM_HOME or ~/.claude-mpm]\n",
+            "  --cap-bytes BYTES  largest size of the spool while no monitor runs [default: 268435456]\n\n",
+            "Install it with: claude-mpm hooks install",
+        )),
+        "--version" | "-V" => Some(concat!("claude-mpm-hook ", env!("CARGO_PKG_VERSION"))),
+        _ => None,
+    }
+}
 
 /// Records one hook. `arguments` without the program's name; `environment` gives a variable's value.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: &dyn Fn(&str) -> Option<OsString>) {

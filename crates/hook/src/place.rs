@@ -23,7 +23,8 @@ impl Place {
     ///
     /// The port: `--port`, else `CLAUDE_MPM_SOCKETIO_PORT`, else `SOCKETIO_PORT`, else 8765; what is no port counts as
     /// not said. The folder: `--home` (which the installer writes, since a hook does not see its environment), else
-    /// `CLAUDE_MPM_HOME`, else `.claude-mpm` in `HOME`.
+    /// `CLAUDE_MPM_HOME`, else `.claude-mpm` in `HOME`. A hook runs in any folder, so a home that is no absolute path counts
+    /// as not said.
     pub fn find(arguments: &[OsString], environment: &dyn Fn(&str) -> Option<OsString>) -> Option<Place> {
         let said = |name: &str| environment(name).filter(|value| !value.is_empty());
         let port = argument(arguments, "--port")
@@ -32,9 +33,10 @@ impl Place {
             .or_else(|| said("SOCKETIO_PORT").as_deref().and_then(port))
             .unwrap_or(PORT_DEFAULT);
         let cap_bytes = argument(arguments, "--cap-bytes").and_then(|text| text.to_str()?.trim().parse().ok());
-        let home = argument(arguments, "--home").map(OsStr::to_owned).filter(|home| !home.is_empty());
-        let home = match home.or_else(|| said("CLAUDE_MPM_HOME")) {
-            Some(home) => PathBuf::from(home),
+        let absolute = |home: OsString| Some(PathBuf::from(home)).filter(|home| home.is_absolute());
+        let home = argument(arguments, "--home").map(OsStr::to_owned).and_then(absolute);
+        let home = match home.or_else(|| said("CLAUDE_MPM_HOME").and_then(absolute)) {
+            Some(home) => home,
             None => PathBuf::from(said("HOME")?).join(".claude-mpm"),
         };
         let dir = home.join("spool").join(port.to_string());
@@ -102,6 +104,8 @@ mod tests {
     fn the_folder_can_be_moved_and_without_a_home_there_is_none() {
         assert_eq!(find(&[], &[("CLAUDE_MPM_HOME", "/m"), ("HOME", "/h")]).unwrap().0, "/m/spool/8765");
         assert_eq!(find(&[], &[("CLAUDE_MPM_HOME", ""), ("HOME", "/h")]).unwrap().0, "/h/.claude-mpm/spool/8765");
+        assert_eq!(find(&[], &[("CLAUDE_MPM_HOME", "m"), ("HOME", "/h")]).unwrap().0, "/h/.claude-mpm/spool/8765");
+        assert_eq!(find(&["--home", "a"], &[("CLAUDE_MPM_HOME", "/m")]).unwrap().0, "/m/spool/8765");
         assert_eq!(find(&["--home", "/a"], &[("CLAUDE_MPM_HOME", "/m")]).unwrap().0, "/a/spool/8765");
         assert_eq!(find(&[], &[]), None);
         assert_eq!(find(&[], &[("HOME", "")]), None);

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 use std::time::SystemTime;
 
 use crate::home::{Home, assert_silent};
@@ -25,6 +26,22 @@ fn a_hook_leaves_one_frame_with_its_time_and_its_parent() {
     let mode = |name: &str| fs::metadata(home.spool().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("."), mode("current")), (0o700, 0o600));
     assert_eq!(fs::read_dir(home.spool()).unwrap().count(), 1, "a temporary file stayed behind");
+}
+
+#[test]
+fn who_asks_what_it_is_is_told_and_nothing_is_recorded() {
+    let home = Home::new();
+    for (flag, says) in [("--help", "Usage: claude-mpm-hook"), ("--version", env!("CARGO_PKG_VERSION"))] {
+        // A stdin that stays open: it must not be waited for.
+        let mut command = home.command();
+        let mut child = command.arg(flag).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        let said = child.wait_with_output().unwrap();
+        drop(stdin);
+        assert_eq!(said.status.code(), Some(0));
+        assert!(String::from_utf8(said.stdout).unwrap().contains(says), "{flag}");
+    }
+    assert!(home.frames().is_empty());
 }
 
 #[test]
