@@ -216,7 +216,15 @@ impl To {
         let is = |kind: &'static str| {
             move |text: &str| serde_json::from_str::<Value>(text).is_ok_and(|said| said["type"] == kind)
         };
-        message(&mut reader, is("hello")).await?;
+        // Without the token there is no hello; who asks for something is told why.
+        writer.text(r#"{"command":"ping"}"#);
+        writer.flush().await?;
+        let first = message(&mut reader, |text| is("hello")(text) || is("error")(text)).await?;
+        let first: Value = serde_json::from_str(&first)?;
+        if first["type"] == "error" {
+            anyhow::bail!("refused: {}", first["data"]["message"].as_str().unwrap_or("no reason is given"));
+        }
+        message(&mut reader, is("pong")).await?;
         let began = Instant::now();
         writer.text(r#"{"command":"ping"}"#);
         writer.flush().await?;
