@@ -249,9 +249,17 @@ pub(crate) struct StoreArgs {
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum StoreCommand {
     /// Say what is stored, day by day
-    Info,
+    Info {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Read every byte, and name the files that are damaged
-    Verify,
+    Verify {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Copy the store into a new folder, also while the monitor runs
     Backup { dir: std::path::PathBuf },
     /// Put a backup in place of an empty store
@@ -312,7 +320,13 @@ pub(crate) enum HooksCommand {
     /// Remove them, and nothing else
     Uninstall(HooksArgs),
     /// Say what is installed, where, and for which port
-    Status(HooksArgs),
+    Status {
+        #[command(flatten)]
+        args: HooksArgs,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the hooks for another agent, to be put into its settings
     Print {
         /// Whose they are

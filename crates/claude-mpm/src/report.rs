@@ -53,6 +53,16 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What helps where something could not be written.
+pub(crate) fn way_out(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => "That disk is full: free space there, then try again",
+        ReadOnlyFilesystem => "Nothing can be written there; set CLAUDE_MPM_HOME to a folder on another disk",
+        _ => "Check who owns it and its permissions",
+    }
+}
+
 /// Whether colours are wanted, as far as the environment says.
 pub(crate) fn may_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

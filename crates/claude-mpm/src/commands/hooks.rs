@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use similar::TextDiff;
 
 use crate::cli::{self, HooksArgs, HooksCommand};
@@ -114,7 +115,13 @@ pub(crate) fn run(command: &HooksCommand) -> Result<(), Failure> {
     let report = match command {
         HooksCommand::Install(args) => install(&Options::new(args)?)?,
         HooksCommand::Uninstall(args) => uninstall(&Options::new(args)?)?,
-        HooksCommand::Status(args) => status(&Options::new(args)?)?,
+        HooksCommand::Status { args, json: true } => {
+            let look = look(args.project, args.local)?;
+            report::line(json!({ "file": look.path, "hooks": look.count, "port": look.port, "program": look.program,
+                "disabled": look.disabled }));
+            return Ok(());
+        }
+        HooksCommand::Status { args, json: false } => status(&Options::new(args)?)?,
         HooksCommand::Print { program, port, cap_bytes } => {
             let home = Home::find()?;
             let port = cli::port(*port, &Settings::load(&home)?);
@@ -427,7 +434,7 @@ fn write(path: &Path, old: Option<&[u8]>, new: &[u8]) -> Result<(), Failure> {
 
 fn writing(path: &Path) -> impl Fn(std::io::Error) -> Failure {
     let path = path.display().to_string();
-    move |error| Failure::new(format!("{path} cannot be changed"), error, "Check who owns it and its permissions")
+    move |error| Failure::new(format!("{path} cannot be changed"), &error, report::way_out(&error))
 }
 
 fn unreadable(path: &Path, Unreadable(reason): Unreadable) -> Failure {

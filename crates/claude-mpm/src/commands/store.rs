@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ::store::backup::{self, Copied};
 use ::store::inspect;
 use ::store::{Key, StoreError, key};
+use serde_json::json;
 
 use crate::cli::{self, KeyCommand, StoreArgs, StoreCommand};
 use crate::paths::Home;
@@ -38,8 +39,8 @@ pub(crate) fn run(options: &StoreArgs) -> Result<(), Failure> {
     };
     let place = Place { home, settings, dir, key };
     match &options.command {
-        StoreCommand::Info => info(&place),
-        StoreCommand::Verify => verify(&place),
+        StoreCommand::Info { json } => info(&place, *json),
+        StoreCommand::Verify { json } => verify(&place, *json),
         StoreCommand::Backup { dir } => backup(&place, dir),
         StoreCommand::Restore { dir } => restore(&place, dir),
         StoreCommand::Export(options) => transfer::export(&place, options),
@@ -52,14 +53,27 @@ pub(crate) fn run(options: &StoreArgs) -> Result<(), Failure> {
     }
 }
 
-fn info(place: &Place) -> Result<(), Failure> {
+fn info(place: &Place, json: bool) -> Result<(), Failure> {
     const FAILED: &str = "The store cannot be described";
     place.must_exist(FAILED)?;
     let days = inspect::days(&place.dir, place.key.as_ref()).map_err(|error| failed(FAILED, &error))?;
+    let keep = &place.settings.monitoring.store;
+    if json {
+        let days: Vec<_> = days
+            .iter()
+            .map(|day| {
+                json!({ "file": day.name, "encrypted": day.encrypted, "events": day.events, "first": day.numbers.map(|numbers| numbers.0),
+                    "last": day.numbers.map(|numbers| numbers.1), "bytes": day.bytes, "index_bytes": day.index_bytes,
+                    "problem": day.problem })
+            })
+            .collect();
+        report::line(json!({ "store": place.dir, "keep_days": keep.keep_days.map(|days| days.0),
+            "keep_gb": keep.keep_gb.map(|size| size.0), "days": days }));
+        return Ok(());
+    }
     report::line(format_args!("Store: {}", place.dir.display()));
     let encrypted = days.last().is_some_and(|day| day.encrypted);
     report::line(format_args!("Encrypted: {}", if encrypted { "yes" } else { "no" }));
-    let keep = &place.settings.monitoring.store;
     let limit = |said: Option<String>| said.unwrap_or_else(|| "no limit".to_owned());
     report::line(format_args!(
         "Kept: {} by age, {} by size",
@@ -70,23 +84,46 @@ fn info(place: &Place) -> Result<(), Failure> {
     report::line(format_args!("{:<24}{:>10}  {:<23}{:>12}{:>12}", "file", "events", "numbers", "bytes", "index"));
     for day in &days {
         let numbers = day.numbers.map_or_else(String::new, |(first, last)| format!("{first} to {last}"));
-        let said = day.problem.as_deref().unwrap_or(&numbers);
+        let (events, numbers) = match day.problem {
+            Some(_) => ("?".to_owned(), "cannot be read"),
+            None => (day.events.to_string(), numbers.as_str()),
+        };
         report::line(format_args!(
-            "{:<24}{:>10}  {said:<23}{:>12}{:>12}",
-            day.name, day.events, day.bytes, day.index_bytes
+            "{:<24}{events:>10}  {numbers:<23}{:>12}{:>12}",
+            day.name, day.bytes, day.index_bytes
         ));
     }
     let sum = |of: fn(&inspect::Day) -> u64| days.iter().map(of).sum::<u64>();
     let (events, bytes, index) = (sum(|day| day.events), sum(|day| day.bytes), sum(|day| day.index_bytes));
     report::line(format_args!("{:<24}{events:>10}  {:<23}{bytes:>12}{index:>12}", "all", ""));
+    // The same reason, such as the key that is missing, is said once.
+    let mut problems: Vec<(&str, Vec<&str>)> = Vec::new();
+    for day in &days {
+        let Some(problem) = day.problem.as_deref() else { continue };
+        match problems.iter_mut().find(|(said, _)| *said == problem) {
+            Some((_, named)) => named.push(&day.name),
+            None => problems.push((problem, vec![&day.name])),
+        }
+    }
+    for (problem, named) in problems {
+        report::line(format_args!("✗ {}: {problem}", named.join(", ")));
+    }
     Ok(())
 }
 
-fn verify(place: &Place) -> Result<(), Failure> {
+fn verify(place: &Place, json: bool) -> Result<(), Failure> {
     const FAILED: &str = "The store is not whole";
     place.must_exist("The store cannot be checked")?;
     let faults = inspect::verify(&place.dir, place.key.as_ref())
         .map_err(|error| failed("The store cannot be checked", &error))?;
+    if json {
+        let said: Vec<_> = faults
+            .iter()
+            .map(|fault| json!({ "file": fault.path, "problem": fault.problem, "is_cache": fault.is_cache }))
+            .collect();
+        report::line(json!({ "store": place.dir, "whole": faults.is_empty(), "faults": said }));
+        return if faults.is_empty() { Ok(()) } else { Err(Failure::silent(1)) };
+    }
     for fault in &faults {
         let kind = if fault.is_cache { " (a cache: it is made anew)" } else { "" };
         report::line(format_args!("{}: {}{kind}", fault.path.display(), fault.problem));
@@ -196,7 +233,9 @@ fn failed(what: &str, error: &StoreError) -> Failure {
         StoreError::WrongKey { .. } | StoreError::KeyMissing { .. } => "Put the key back that this store was made with",
         StoreError::KeyFile { .. } | StoreError::Encryption { .. } => "Do as the reason says; nothing was changed",
         StoreError::Newer { .. } => "Use the newer release",
-        _ => "See the path in the reason",
+        full if full.is_full() => "That disk is full: free space there, then run this again",
+        StoreError::Io { source, .. } => report::way_out(source),
+        _ => "Do as the reason says; claude-mpm store verify names every damaged file",
     };
     Failure::new(what, error, help)
 }

@@ -1,5 +1,7 @@
 //! Events out of a store and into one: NDJSON, one event a line as history shows it, and CSV for spreadsheets.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -122,7 +124,8 @@ pub(super) fn import(place: &Place, file: &Path) -> Result<(), Failure> {
         }
         (_, false) => None,
     };
-    let mut importer = Importer { place, key, encrypted, store: None, waiting: Vec::new(), day_ms: 0, events: 0 };
+    let mut importer =
+        Importer { place, key, encrypted, store: None, waiting: Vec::new(), day_ms: 0, last: 0, events: 0 };
     if !::store::inspect::days(&place.dir, importer.key.as_ref()).unwrap_or_default().is_empty() {
         return Err(Failure::new(
             FAILED,
@@ -130,35 +133,33 @@ pub(super) fn import(place: &Place, file: &Path) -> Result<(), Failure> {
             "Name the port of an empty store with --port, or move that folder away",
         ));
     }
-    let mut input = BufReader::new(input);
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-        if read.map_err(|error| Failure::new(FAILED, format!("reading {shown}: {error}"), "Try again"))? == 0 {
-            break;
-        }
-        let text = line.trim_ascii();
-        if text.is_empty() {
-            continue;
-        }
-        let record = record_of(text).map_err(|reason| {
-            let kept = importer.events;
-            Failure::new(
-                FAILED,
-                format!("line {number} of {shown}: {reason}"),
-                format!("Mend that line; {kept} events before it are stored, so begin with an empty folder again"),
-            )
-        })?;
-        importer.take(record)?;
-    }
-    importer.flush()?;
-    let events = importer.events;
-    if let Some(store) = importer.store {
-        store.close().map_err(|error| failed(FAILED, &error))?;
+    let before = entries(&place.dir);
+    let done = importer.take_all(BufReader::new(input), &shown.to_string());
+    let (events, closed) = (importer.events, importer.store.map_or(Ok(()), Store::close));
+    if let Err(failure) = done.and_then(|()| closed.map_err(|error| failed(FAILED, &error))) {
+        // Half an export is no store: the next try finds it as this one did.
+        forget(&place.dir, before.as_ref());
+        return Err(failure);
     }
     report::line(format_args!("Imported {events} events into {}.", place.dir.display()));
     Ok(())
+}
+
+/// What is in a folder; `None` for no folder.
+fn entries(dir: &Path) -> Option<HashSet<OsString>> {
+    Some(std::fs::read_dir(dir).ok()?.flatten().map(|entry| entry.file_name()).collect())
+}
+
+/// Removes what came into a folder since.
+fn forget(dir: &Path, before: Option<&HashSet<OsString>>) {
+    let Some(before) = before else {
+        let _ = std::fs::remove_dir_all(dir);
+        return;
+    };
+    for name in entries(dir).unwrap_or_default().difference(before) {
+        let path = dir.join(name);
+        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    }
 }
 
 /// The event of a line, byte for byte as it was exported.
@@ -179,10 +180,44 @@ struct Importer<'a> {
     waiting: Vec<Record>,
     /// When the waiting ones were recorded: their day's file gets them.
     day_ms: i64,
+    /// The number of the latest one.
+    last: u64,
     events: usize,
 }
 
 impl Importer<'_> {
+    fn take_all(&mut self, mut input: impl BufRead, shown: &str) -> Result<(), Failure> {
+        const FAILED: &str = "The events were not imported";
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+            if read.map_err(|error| Failure::new(FAILED, format!("reading {shown}: {error}"), "Try again"))? == 0 {
+                break;
+            }
+            let text = line.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            let wrong =
+                |reason: String, help: &str| Failure::new(FAILED, format!("line {number} of {shown}: {reason}"), help);
+            let record = record_of(text)
+                .map_err(|reason| wrong(reason, "Mend that line, and run this again; nothing was kept"))?;
+            if record.seq <= self.last {
+                return Err(wrong(
+                    format!(
+                        "its number {} comes after {}, and lines must be in the order of seq",
+                        record.seq, self.last
+                    ),
+                    "Put the lines into the order in which they were exported; nothing was kept",
+                ));
+            }
+            self.last = record.seq;
+            self.take(record)?;
+        }
+        self.flush()
+    }
+
     fn take(&mut self, record: Record) -> Result<(), Failure> {
         const DAY_MS: i64 = 86_400_000;
         let follows = self.waiting.last().is_none_or(|last| last.seq + 1 == record.seq);
@@ -196,7 +231,7 @@ impl Importer<'_> {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        const FAILED: &str = "Not all events were imported";
+        const FAILED: &str = "The events were not imported";
         let (Some(first), day_ms) = (self.waiting.first().map(|record| record.seq), self.day_ms) else { return Ok(()) };
         let store = match &mut self.store {
             Some(store) => store,
