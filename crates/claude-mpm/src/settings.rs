@@ -352,10 +352,10 @@ pub(crate) fn read(file: &Path) -> Result<Option<String>, Failure> {
 
 /// What a file says, or where it is wrong.
 pub(crate) fn checked(file: &Path, text: &str) -> Result<(Monitoring, Vec<String>), Failure> {
-    parse(text).map_err(|reason| {
+    parse(text).map_err(|fault| {
         Failure::new(
             format!("{} cannot be used", file.display()),
-            reason,
+            format!("{}{}", fault.place, fault.what),
             "Correct that place; docs/operations.md lists every key of the monitoring section",
         )
     })
@@ -385,12 +385,56 @@ pub(crate) fn values(text: &str) -> serde_json::Value {
     serde_saphyr::from_str(text).unwrap_or_default()
 }
 
+/// What is wrong with a text that is no file yet, or else `None`.
+pub(crate) fn fault(text: &str) -> Option<String> {
+    parse(text).err().map(|fault| fault.what)
+}
+
+/// What is wrong with a file, and where.
+#[derive(Debug)]
+struct Fault {
+    /// `line 3, column 5: `, as far as it is known.
+    place: String,
+    what: String,
+}
+
+impl Fault {
+    /// The reader speaks of types and its own options; people wrote keys and values.
+    fn new(text: &str, error: &serde_saphyr::Error) -> Fault {
+        use serde_saphyr::Error::{DuplicateMappingKey, SerdeMissingField};
+        let error = error.without_snippet();
+        let location = error.location().filter(|location| location.line() > 0);
+        let path = location.map(|location| edit::path_at(text, usize::try_from(location.line()).unwrap_or(0)));
+        let path = path.unwrap_or_default();
+        let ours = match path.as_str() {
+            "monitoring" => Some(""),
+            path => path.strip_prefix("monitoring."),
+        };
+        let is_yaml = serde_saphyr::from_str::<serde_json::Value>(text).is_ok();
+        let what = match error {
+            DuplicateMappingKey { key: Some(key), .. } => format!("{key} stands there twice"),
+            DuplicateMappingKey { key: None, .. } => "a key stands there twice".to_owned(),
+            SerdeMissingField { field, .. } => match *field {
+                "user" | "password_hash" => "monitoring.admin needs both user and password_hash".to_owned(),
+                other => format!("{other} is missing"),
+            },
+            _ if is_yaml => match ours.and_then(keys::takes) {
+                Some(takes) => format!("{path} takes {takes}"),
+                None => "something else stands there than the key takes".to_owned(),
+            },
+            _ => "this is no YAML; an indentation, a quote or a bracket is wrong there or before".to_owned(),
+        };
+        let place = location.map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+        Fault { place: place.unwrap_or_default(), what }
+    }
+}
+
 /// Our section, and the keys in it that mean nothing. The error says where.
-fn parse(text: &str) -> Result<(Monitoring, Vec<String>), String> {
+fn parse(text: &str) -> Result<(Monitoring, Vec<String>), Fault> {
     if text.trim().is_empty() {
         return Ok((Monitoring::default(), Vec::new()));
     }
-    let file: Option<File> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    let file: Option<File> = serde_saphyr::from_str(text).map_err(|error| Fault::new(text, &error))?;
     // A second look, because a typed reading does not tell which keys it passed over.
     let all: serde_json::Value = serde_saphyr::from_str(text).unwrap_or_default();
     let mut unknown = Vec::new();
@@ -443,15 +487,26 @@ mod tests {
         for (text, said) in [
             ("monitoring:\n  port: 70000\n", "2"),
             ("monitoring:\n  port: 80\n  metrics:\n    interval: soon\n", "4"),
-            ("monitoring:\n  cors:\n    origins: [\"example.com\"]\n", "is no origin"),
-            ("monitoring:\n  trusted_proxies: [somewhere]\n", "is neither an address"),
+            (
+                "monitoring:\n  cors:\n    origins: [\"example.com\"]\n",
+                "monitoring.cors.origins takes a list of origins",
+            ),
+            ("monitoring:\n  trusted_proxies: [somewhere]\n", "monitoring.trusted_proxies takes a list of addresses"),
             ("monitoring:\n  websocket:\n    max_connections: 0\n", "at least one connection"),
             ("monitoring:\n  store:\n    keep_days: 0\n", "365000"),
             ("monitoring:\n  store:\n    keep_gb: -1\n", "more than 0"),
-            ("monitoring: [1, 2\n", "line"),
+            ("monitoring: [1, 2\n", "this is no YAML"),
+            ("monitoring:\n  port: 1\n  port: 2\n", "port stands there twice"),
+            ("monitoring:\n  reclaim: yes\n", "monitoring.reclaim takes a list"),
+            ("monitoring:\n  websocket: on\n", "monitoring.websocket takes keys of its own"),
+            ("monitoring:\n  admin:\n    user: ada\n", "needs both user and password_hash"),
         ] {
-            let error = parse(text).unwrap_err();
+            let fault = parse(text).unwrap_err();
+            let error = format!("{}{}", fault.place, fault.what);
             assert!(error.contains(said) && error.contains("line"), "{text:?}: {error}");
+            for word in ["u16", "u32", "f64", "sequence", "mapping", "Policy", "Options"] {
+                assert!(!error.contains(word), "a word of the reader's: {error}");
+            }
         }
     }
 

@@ -41,7 +41,8 @@ fn write(path: &std::path::Path, text: &str) {
 fn value(home: &Home, key: &str) -> (String, String) {
     let all = json(home, &["config", "--json"]);
     let found = all["values"].as_array().unwrap().iter().find(|value| value["key"] == key).unwrap().clone();
-    (found["value"].as_str().unwrap().to_owned(), found["origin"].as_str().unwrap().to_owned())
+    let value = found["value"].as_str().map_or_else(|| found["value"].to_string(), str::to_owned);
+    (value, found["origin"].as_str().unwrap().to_owned())
 }
 
 #[test]
@@ -68,6 +69,105 @@ fn config_says_where_each_value_comes_from() {
     assert!(said.out.contains(&format!("✗ monitoring.prot in {origin} means nothing to the monitor")), "{}", said.out);
     assert_eq!(run(&home, &["config", "get", "monitoring.port"]).out, "9001\n");
     assert_eq!(run(&home, &["config", "path"]).out, format!("{origin}\n"));
+}
+
+#[test]
+fn values_in_json_are_what_they_are() {
+    let home = Home::new();
+    let all = json(&home, &["config", "--json"]);
+    let of =
+        |key: &str| all["values"].as_array().unwrap().iter().find(|said| said["key"] == key).unwrap()["value"].clone();
+    assert_eq!((of("monitoring.port"), of("monitoring.host")), (8765.into(), "localhost".into()));
+    assert_eq!((of("monitoring.websocket.enabled"), of("monitoring.tls.cert")), (true.into(), Value::Null));
+    assert_eq!((of("monitoring.cors.origins"), of("monitoring.path_prefix")), (serde_json::json!([]), "".into()));
+    assert!(of("monitoring.reclaim").as_array().unwrap().iter().all(Value::is_string));
+}
+
+#[test]
+fn values_that_need_each_other_are_set_at_once_and_taken_out_again() {
+    let home = Home::new();
+    let refused = |arguments: &[&str], says: &str| {
+        let said = run(&home, arguments);
+        assert_eq!((said.code, said.err.lines().count()), (2, 3), "{arguments:?}: {}", said.err);
+        assert!(said.err.contains(says), "{}", said.err);
+        assert!(
+            !said.err.contains("line 1") && !said.err.contains("line 2"),
+            "of a file that is not there: {}",
+            said.err
+        );
+        assert!(!file(&home).exists());
+    };
+    refused(&["config", "set", "monitoring.port", "many"], "monitoring.port takes a port, from 1 to 65535");
+    refused(&["config", "set", "monitoring.cors.origins", "x"], "monitoring.cors.origins takes a list of origins");
+    refused(&["config", "set", "monitoring.admin.user", "ada"], "monitoring.admin.password_hash HASH");
+    refused(&["config", "set", "monitoring.port", "1", "monitoring.host"], "monitoring.host has no value");
+    refused(&["config", "set", "monitoring.tls.cert", "/nonexistent"], "monitoring.tls.key FILE");
+    let both = ["config", "set", "monitoring.tls.cert", "/nonexistent", "monitoring.tls.key", "/nonexistent"];
+    refused(&both, "/nonexistent: No such file");
+    let hash = "$2b$12$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu";
+    let set = ["config", "set", "monitoring.admin.user", "ada", "monitoring.admin.password_hash", hash];
+    assert_eq!(run(&home, &set).err, "");
+    assert_eq!(value(&home, "monitoring.admin.user").0, "ada");
+    let said = run(&home, &["config", "set", "monitoring.port", "9001"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(run(&home, &["config", "unset", "monitoring.port"]).code, 0);
+    assert_eq!(value(&home, "monitoring.port"), ("8765".to_owned(), "default".to_owned()));
+    assert_eq!(run(&home, &["config", "unset", "monitoring.admin.user"]).code, 2, "the other one would be alone");
+    assert_eq!(run(&home, &["config", "unset", "monitoring.admin.user", "monitoring.admin.password_hash"]).err, "");
+    assert_eq!(std::fs::read_to_string(file(&home)).unwrap(), "");
+    assert_eq!(
+        run(&home, &["config", "set", "monitoring.admin.user", "ada", "monitoring.admin.password_hash", hash]).code,
+        0
+    );
+    assert_eq!(value(&home, "monitoring.admin.user").0, "ada");
+}
+
+#[test]
+fn a_full_or_read_only_disk_is_named_as_what_it_is() {
+    let home = Home::new();
+    let Some(_) = program_on_path("unshare") else { return };
+    let script = r#"
+        mount -t tmpfs -o size=64k none "$HOME"
+        head -c 1000000 /dev/zero > "$HOME/ballast" || true
+        "$0" config set monitoring.port 9001 || true
+        rm "$HOME/ballast" && mkdir -p "$HOME/.claude-mpm" && mount -o remount,ro "$HOME"
+        "$0" monitor start || true
+    "#;
+    let mut command = home.command("unshare", &["-rm", "sh", "-ec", script, env!("CARGO_BIN_EXE_claude-mpm")]);
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    if said.contains("unshare failed") {
+        assert!(std::env::var_os("CI").is_none(), "no namespaces here, and a skip is a failure in CI: {said}");
+        eprintln!("skipped: no namespaces here");
+        return;
+    }
+    for line in [
+        "configuration.yaml cannot be written",
+        "Reason: No space left on device",
+        "Suggestion: That disk is full: free space there, then try again",
+        "Read-only file system",
+        "Suggestion: Nothing can be written there; set CLAUDE_MPM_HOME to a folder on another disk",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(!said.contains("Wait for it") && !said.contains("permissions"), "{said}");
+}
+
+#[test]
+fn a_home_that_means_another_folder_for_each_program_is_refused() {
+    let home = Home::new();
+    let said = run_in(&home, home.path(), &["monitor", "status"], &[("CLAUDE_MPM_HOME", "relative")]);
+    assert_eq!((said.code, said.err.lines().count()), (2, 3), "{}", said.err);
+    assert!(said.err.contains("Set CLAUDE_MPM_HOME to an absolute path"), "{}", said.err);
+}
+
+#[test]
+fn hooks_status_answers_in_json() {
+    let home = Home::new();
+    assert_eq!(json(&home, &["hooks", "status", "--json"])["hooks"], 0);
+    assert_eq!(run(&home, &["hooks", "install", "--port", "9001"]).code, 0);
+    let said = json(&home, &["hooks", "status", "--json"]);
+    assert!(said["port"] == 9001 && said["hooks"].as_u64().unwrap() > 5, "{said}");
+    assert!(said["file"].as_str().unwrap().ends_with("settings.json"), "{said}");
 }
 
 #[test]

@@ -39,13 +39,17 @@ pub(crate) enum ConfigCommand {
         /// Its key, such as monitoring.port
         key: String,
     },
-    /// Change one value in your configuration.yaml, and leave the rest of the file as it is
+    /// Change values in your configuration.yaml, and leave the rest of the file as it is
     Set {
-        /// Its key, such as monitoring.port
-        key: String,
-        /// The value, as YAML
-        #[arg(allow_hyphen_values = true)]
-        value: String,
+        /// A key, such as monitoring.port, and its value, as YAML; several that need each other at once
+        #[arg(required = true, num_args = 2.., value_names = ["KEY", "VALUE"], allow_hyphen_values = true)]
+        pairs: Vec<String>,
+    },
+    /// Take values out of your configuration.yaml, so that their defaults count
+    Unset {
+        /// Their keys, such as monitoring.port
+        #[arg(required = true)]
+        keys: Vec<String>,
     },
     /// Print where your configuration.yaml lies
     Path,

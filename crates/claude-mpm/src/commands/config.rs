@@ -1,9 +1,10 @@
-//! `claude-mpm config`: every value with where it comes from; `config set` changes one.
+//! `claude-mpm config`: every value with where it comes from; `config set` changes some.
 
 use serde_json::{Value, json};
 
 use crate::cli::{self, ConfigArgs, ConfigCommand};
 use crate::commands::hooks;
+use crate::daemon::holder;
 use crate::paths::Home;
 use crate::report::{self, Failure};
 use crate::settings::{self, Settings, edit, keys};
@@ -15,8 +16,15 @@ const VARIABLES: [&str; 5] =
 /// A value, and who said it.
 struct Said {
     key: String,
-    value: String,
+    value: Value,
     origin: String,
+}
+
+impl Said {
+    /// The value for people.
+    fn shown(&self) -> String {
+        self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned)
+    }
 }
 
 /// Runs it.
@@ -31,10 +39,13 @@ pub(crate) fn run(options: &ConfigArgs) -> Result<(), Failure> {
         Some(ConfigCommand::Get { key }) => {
             let found = all(&home)?.into_iter().find(|said| said.key == *key);
             let said = found.ok_or_else(|| unknown(key))?;
-            report::line(if options.json { in_json(&said).to_string() } else { report::harmless(&said.value) });
+            report::line(if options.json { in_json(&said).to_string() } else { report::harmless(&said.shown()) });
             Ok(())
         }
-        Some(ConfigCommand::Set { key, value }) => set(&home, key, value),
+        Some(ConfigCommand::Set { pairs }) => set(&home, pairs),
+        Some(ConfigCommand::Unset { keys }) => {
+            change(&home, &keys.iter().map(|key| (key.as_str(), None)).collect::<Vec<_>>())
+        }
     }
 }
 
@@ -47,9 +58,9 @@ fn show(home: &Home, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let width = said.iter().map(|said| said.key.len()).max().unwrap_or(0);
-    let wide = said.iter().map(|said| said.value.chars().count()).max().unwrap_or(0).min(40);
+    let wide = said.iter().map(|said| said.shown().chars().count()).max().unwrap_or(0).min(40);
     for said in &said {
-        report::line(format_args!("{:<width$}  {:<wide$}  {}", said.key, report::harmless(&said.value), said.origin));
+        report::line(format_args!("{:<width$}  {:<wide$}  {}", said.key, report::harmless(&said.shown()), said.origin));
     }
     for key in &settings.unknown {
         report::line(format_args!(
@@ -73,13 +84,13 @@ fn all(home: &Home) -> Result<Vec<Said>, Failure> {
         .map(|key| {
             let found = key.path.split('.').try_fold(&file["monitoring"], |value, name| value.get(name));
             let (value, origin) = match found.filter(|found| !found.is_null()) {
-                Some(found) => (plain(found), settings.file.display().to_string()),
-                None => (key.default.trim_matches('"').to_owned(), "default".to_owned()),
+                Some(found) => (found.clone(), settings.file.display().to_string()),
+                None => (default(key), "default".to_owned()),
             };
             let is_secret = key.path.ends_with("password_hash") && origin != "default";
             Said {
                 key: format!("monitoring.{}", key.path),
-                value: if is_secret { "(set)".to_owned() } else { value },
+                value: if is_secret { json!("(set)") } else { value },
                 origin,
             }
         })
@@ -90,7 +101,7 @@ fn all(home: &Home) -> Result<Vec<Said>, Failure> {
             .into_iter()
             .find(|name| std::env::var(name).is_ok_and(|value| value.trim().parse() == Ok(decided) && decided != 0));
         let of_project = project.filter(|_| settings.project_port.is_some());
-        port.value = decided.to_string();
+        port.value = json!(decided);
         port.origin = match (variable, of_project) {
             (Some(name), _) => format!("environment: {name}"),
             (None, Some(file)) => file.display().to_string(),
@@ -100,63 +111,123 @@ fn all(home: &Home) -> Result<Vec<Said>, Failure> {
     for name in VARIABLES {
         if let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) {
             let is_secret = name.ends_with("TOKEN");
-            let value = if is_secret { "(set)".to_owned() } else { value.to_string_lossy().into_owned() };
+            let value = if is_secret { json!("(set)") } else { json!(value.to_string_lossy()) };
             said.push(Said { key: name.to_owned(), value, origin: "environment".to_owned() });
         }
     }
     if let Ok(look) = hooks::look(false, false)
         && let Some(port) = look.port
     {
-        said.push(Said {
-            key: "hooks.port".to_owned(),
-            value: port.to_string(),
-            origin: look.path.display().to_string(),
-        });
+        said.push(Said { key: "hooks.port".to_owned(), value: json!(port), origin: look.path.display().to_string() });
     }
     Ok(said)
 }
 
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+fn default(key: &keys::Key) -> Value {
+    match key.path {
+        // The table only says what they are.
+        "reclaim" => json!(holder::RECLAIMED),
+        _ => settings::values(key.default),
+    }
 }
 
 fn in_json(said: &Said) -> Value {
     json!({ "key": said.key, "value": said.value, "origin": said.origin })
 }
 
-fn set(home: &Home, key: &str, value: &str) -> Result<(), Failure> {
-    let path = key.strip_prefix("monitoring.").filter(|path| keys::KEYS.iter().any(|known| known.path == *path));
-    let Some(path) = path else { return Err(unknown(key)) };
+fn set(home: &Home, pairs: &[String]) -> Result<(), Failure> {
+    if pairs.len() % 2 == 1 {
+        let last = pairs.last().map_or("", String::as_str);
+        return Err(Failure::new(
+            "Nothing was changed",
+            format!("{} has no value", report::harmless(last)),
+            "Say a value behind each key: claude-mpm config set KEY VALUE [KEY VALUE]...",
+        )
+        .with_code(2));
+    }
+    let changes: Vec<(&str, Option<&str>)> =
+        pairs.chunks(2).map(|pair| (pair[0].as_str(), Some(pair[1].as_str()))).collect();
+    change(home, &changes)
+}
+
+/// Changes values, all or none; one that is `None` is taken out.
+fn change(home: &Home, changes: &[(&str, Option<&str>)]) -> Result<(), Failure> {
     let file = home.path().join(settings::FILE);
     let old = settings::read(&file)?.unwrap_or_default();
     // A file that is wrong already is for its owner to mend.
     settings::checked(&file, &old)?;
-    let refused = |reason: String| {
-        Failure::new(format!("{key} was not changed"), reason, "See docs/monitor.md for what each key takes")
-            .with_code(2)
-    };
-    let names: Vec<&str> = std::iter::once("monitoring").chain(path.split('.')).collect();
-    let new = edit::set(&old, &names, &edit::scalar(value)).map_err(refused)?;
-    settings::checked(&file, &new).map_err(|failure| {
-        let text = failure.to_string();
-        let reason = text.lines().find_map(|line| line.strip_prefix("Reason: ")).unwrap_or(&text).to_owned();
-        refused(reason)
-    })?;
+    let named: Vec<&str> = changes.iter().map(|(key, _)| *key).collect();
+    let named = named.join(" and ");
+    let refused =
+        |reason: String, help: &str| Failure::new(format!("{named} was not changed"), reason, help).with_code(2);
+    let by_hand =
+        |reason: String| refused(reason, "Edit the file by hand; docs/operations.md says what each key takes");
+    let mut new = old.clone();
+    let mut paths = Vec::new();
+    for (key, value) in changes {
+        let path = key.strip_prefix("monitoring.").filter(|path| keys::KEYS.iter().any(|known| known.path == *path));
+        let Some(path) = path else { return Err(unknown(key)) };
+        let names: Vec<&str> = std::iter::once("monitoring").chain(path.split('.')).collect();
+        new = match value {
+            Some(value) => edit::set(&new, &names, &edit::scalar(value)).map_err(by_hand)?,
+            None => edit::unset(&new, &names).map_err(by_hand)?.unwrap_or(new),
+        };
+        paths.push(names);
+    }
+    if let Some(reason) = settings::fault(&new) {
+        let help = if reason.starts_with("monitoring.admin needs") {
+            "Set or unset both at once: claude-mpm config set monitoring.admin.user NAME monitoring.admin.password_hash HASH"
+        } else {
+            "See docs/operations.md for what each key takes"
+        };
+        return Err(refused(reason, help));
+    }
+    let (monitoring, _) = settings::checked(&file, &new)?;
+    if paths.iter().any(|path| path.contains(&"tls")) {
+        usable(&monitoring.tls).map_err(|(reason, help)| refused(reason, help))?;
+    }
     // What else the file says must be what it said.
     let (mut before, mut after) = (settings::values(&old), settings::values(&new));
-    without(&mut before, &names);
-    without(&mut after, &names);
+    for names in &paths {
+        without(&mut before, names);
+        without(&mut after, names);
+    }
     if pruned(before) != pruned(after) {
-        return Err(refused(format!(
-            "{} is written in a way that cannot be changed safely; edit it by hand",
-            file.display()
-        )));
+        return Err(by_hand(format!("{} is written in a way that cannot be changed safely", file.display())));
     }
     write(&file, &new).map_err(|error| {
-        Failure::new(format!("{} cannot be written", file.display()), error, "Check who owns it and its permissions")
+        Failure::new(format!("{} cannot be written", file.display()), &error, report::way_out(&error))
     })?;
-    report::line(format_args!("✓ {key} is {} in {}", report::harmless(value), file.display()));
+    for (key, value) in changes {
+        match value {
+            Some(value) => report::line(format_args!("✓ {key} is {} in {}", report::harmless(value), file.display())),
+            None => report::line(format_args!("✓ {key} is not in {}, so its default counts", file.display())),
+        }
+    }
     report::line("  A running monitor takes it at its next start: claude-mpm monitor restart");
+    Ok(())
+}
+
+/// Whether a monitor would start with these; else why not, and what helps.
+fn usable(tls: &settings::Tls) -> Result<(), (String, &'static str)> {
+    match (&tls.cert, &tls.key) {
+        (None, None) => return Ok(()),
+        (Some(_), Some(_)) => {}
+        _ => {
+            return Err((
+                "TLS needs a certificate and its private key, and only one of them would be named".to_owned(),
+                "Set both at once: claude-mpm config set monitoring.tls.cert FILE monitoring.tls.key FILE",
+            ));
+        }
+    }
+    for file in [&tls.cert, &tls.key].into_iter().flatten() {
+        let readable = std::fs::File::open(file).and_then(|opened| opened.metadata());
+        match readable {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err((format!("{} is no file", file.display()), "Name a PEM file")),
+            Err(error) => return Err((format!("{}: {error}", file.display()), "Name a PEM file that you can read")),
+        }
+    }
     Ok(())
 }
 
@@ -197,7 +268,11 @@ pub(crate) fn write(file: &std::path::Path, text: &str) -> std::io::Result<()> {
     // A file behind a link is meant, and keeps its permissions.
     let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let new = file.with_extension("yaml.new");
-    std::fs::write(&new, text)?;
+    if let Err(error) = std::fs::write(&new, text) {
+        // Half a file is of use to nobody, least of all on a full disk.
+        let _ = std::fs::remove_file(&new);
+        return Err(error);
+    }
     if let Ok(metadata) = std::fs::metadata(&file) {
         std::fs::set_permissions(&new, metadata.permissions())?;
     }

@@ -28,10 +28,7 @@ pub(crate) fn set(text: &str, path: &[&str], value: &str) -> Result<String, Stri
         let (kept, _) = parted(&lines[at]);
         let inline = kept.split_once(':').map_or("", |(_, rest)| rest.trim());
         if !inline.is_empty() && !matches!(inline, "null" | "~" | "{}") {
-            return Err(format!(
-                "line {} holds the whole section {name}; write its keys on lines of their own",
-                at + 1
-            ));
+            return Err(on_one_line(at + 1, name));
         }
         if !inline.is_empty() {
             lines[at] = kept.split_once(':').map_or_else(|| kept.to_owned(), |(key, _)| format!("{key}:"));
@@ -41,11 +38,78 @@ pub(crate) fn set(text: &str, path: &[&str], value: &str) -> Result<String, Stri
     Ok(joined(&lines))
 }
 
+/// The text without the value at the path, and without sections that it leaves empty; `None` where it is not there.
+pub(crate) fn unset(text: &str, path: &[&str]) -> Result<Option<String>, String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let (mut from, mut to) = (0, lines.len());
+    let mut sections: Vec<usize> = Vec::new();
+    for (depth, name) in path.iter().enumerate() {
+        let Some(first) = (from..to).find(|at| is_content(&lines[*at])) else { return Ok(None) };
+        let here = indent_of(&lines[first]);
+        let found = (from..to)
+            .find(|at| is_content(&lines[*at]) && indent_of(&lines[*at]) == here && key_of(&lines[*at]) == Some(*name));
+        let Some(at) = found else {
+            let above = from.checked_sub(1).map(|at| parted(&lines[at]).0);
+            return match above.and_then(|line| line.split_once(':')).map(|(_, rest)| rest.trim()) {
+                Some(inline) if depth > 0 && !inline.is_empty() => Err(on_one_line(from, path[depth - 1])),
+                _ => Ok(None),
+            };
+        };
+        let end = (at + 1..to).find(|below| is_content(&lines[*below]) && !belongs(&lines[*below], here)).unwrap_or(to);
+        if depth + 1 == path.len() {
+            lines.drain(at..end_of_content(&lines, at + 1, end).max(at + 1));
+            for section in sections.into_iter().rev() {
+                let indent = indent_of(&lines[section]);
+                let next = (section + 1..lines.len()).find(|below| is_content(&lines[*below]));
+                if next.is_some_and(|next| belongs(&lines[next], indent)) {
+                    break;
+                }
+                lines.remove(section);
+            }
+            return Ok(Some(joined(&lines)));
+        }
+        let (kept, _) = parted(&lines[at]);
+        let inline = kept.split_once(':').map_or("", |(_, rest)| rest.trim());
+        if !inline.is_empty() && !matches!(inline, "null" | "~" | "{}") {
+            return Err(on_one_line(at + 1, name));
+        }
+        sections.push(at);
+        (from, to) = (at + 1, end);
+    }
+    Ok(None)
+}
+
+/// The path of what stands on a line, such as `monitoring.cors.origins` for an item of that list.
+pub(crate) fn path_at(text: &str, line: usize) -> String {
+    let above: Vec<&str> = text.lines().take(line).filter(|line| is_content(line)).collect();
+    let (mut path, mut below) = (Vec::new(), usize::MAX);
+    for line in above.into_iter().rev() {
+        let indent = indent_of(line);
+        if line.trim_start().starts_with("- ") {
+            if path.is_empty() {
+                below = below.min(indent + 1);
+            }
+        } else if indent < below
+            && let Some(key) = key_of(line)
+        {
+            path.push(key);
+            below = indent;
+        }
+    }
+    path.reverse();
+    path.join(".")
+}
+
+fn on_one_line(line: usize, name: &str) -> String {
+    format!("line {line} holds the whole section {name}; write its keys on lines of their own")
+}
+
 /// A value as YAML on one line, if it can be one: quoted where its letters would mean something else.
 pub(crate) fn scalar(said: &str) -> String {
     let is_plain =
         !said.is_empty() && said.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter));
     let is_flow = (said.starts_with('[') && said.ends_with(']'))
+        || (said.starts_with('{') && said.ends_with('}'))
         || (said.starts_with('"') && said.ends_with('"') && said.len() > 1);
     if is_plain && !said.starts_with('-') || is_flow {
         said.to_owned()
@@ -150,6 +214,32 @@ mod tests {
             "7",
             "other:\n  port: 5\nmonitoring:\n  port: 7\n",
         );
+    }
+
+    #[test]
+    fn a_value_is_taken_out_with_sections_that_it_leaves_empty() {
+        let check = |text: &str, path: &str, expected: Option<&str>| {
+            let path: Vec<&str> = path.split('.').collect();
+            assert_eq!(unset(text, &path).unwrap().as_deref(), expected, "{text}");
+        };
+        let text = "# mine\na: 1\nmonitoring:\n  port: 1 # chosen\n  cors:\n    origins:\n    - http://a\n# end\n";
+        check(text, "monitoring.port", Some(&text.replace("  port: 1 # chosen\n", "")));
+        let without_cors = text.replace("  cors:\n    origins:\n    - http://a\n", "");
+        check(text, "monitoring.cors.origins", Some(&without_cors));
+        check(&without_cors, "monitoring.port", Some("# mine\na: 1\n# end\n"));
+        check(text, "monitoring.host", None);
+        check("", "monitoring.host", None);
+        assert!(unset("monitoring: { port: 1 }\n", &["monitoring", "port"]).unwrap_err().contains("line 1"));
+    }
+
+    #[test]
+    fn what_stands_on_a_line_has_a_path() {
+        let text =
+            "a: 1\nmonitoring:\n  cors:\n    localhost: true\n    origins:\n    - http://a\n    - b\n  port: 1\n";
+        let paths: Vec<String> = (1..=8).map(|line| path_at(text, line)).collect();
+        assert_eq!(paths[0], "a");
+        assert_eq!((paths[5].as_str(), paths[6].as_str()), ("monitoring.cors.origins", "monitoring.cors.origins"));
+        assert_eq!((paths[3].as_str(), paths[7].as_str()), ("monitoring.cors.localhost", "monitoring.port"));
     }
 
     #[test]

@@ -44,6 +44,46 @@ pub(crate) const KEYS: [Key; 26] = [
     key("reclaim", "[the documents' scripts]", "scripts that may be ended to get a port"),
 ];
 
+/// What a path below `monitoring` takes, in words: a value for a key, and keys for a section. `None` for what means nothing.
+pub(crate) fn takes(path: &str) -> Option<String> {
+    let words = match path {
+        "enabled" | "websocket.enabled" | "metrics.enabled" | "cors.localhost" | "transcripts" | "store.encrypted"
+        | "admin.read_only" => "true or false",
+        "port" => "a port, from 1 to 65535",
+        "host" => "an address or a name of this machine, such as localhost or 0.0.0.0",
+        "websocket.max_connections" => {
+            "a whole number, and at least one connection (websocket.enabled: false for none)"
+        }
+        "metrics.interval" => "from 0.5 to 86400 seconds",
+        "logging.level" => "DEBUG, INFO, WARNING or ERROR",
+        "cors.origins" => "a list of origins, such as [https://example.com, http://example.com:3000]",
+        "allowed_hosts" => "a list of host names, such as [monitor.example.com]",
+        "trusted_proxies" => "a list of addresses and networks, such as [127.0.0.1, 10.0.0.0/8]",
+        "path_prefix" => "a path, such as /monitor",
+        "privacy.file_contents" => "never, on_request or always",
+        "prices" => "models with dollars for a million tokens, as docs/monitor.md shows them",
+        "store.keep_days" => "a whole number of days, from 1 to 365000",
+        "store.keep_gb" => "more than 0 gigabytes",
+        "tls.cert" | "tls.key" => "the path of a PEM file",
+        "admin.user" => "a name",
+        "admin.password_hash" => "what claude-mpm monitor hash-password prints",
+        "admin.mode" => "development or production",
+        "reclaim" => "a list of names of scripts",
+        below if below.starts_with("prices.") => return takes("prices"),
+        section => {
+            let below = if section.is_empty() { String::new() } else { format!("{section}.") };
+            let mut names: Vec<&str> = KEYS
+                .iter()
+                .filter_map(|key| key.path.strip_prefix(&below)?.split('.').next())
+                .filter(|name| !name.is_empty())
+                .collect();
+            names.dedup();
+            return (!names.is_empty()).then(|| format!("keys of its own, a line each: {}", names.join(", ")));
+        }
+    };
+    Some(words.to_owned())
+}
+
 /// Whether a path means something: a key, or a section with keys in it.
 pub(crate) fn is_known(path: &str) -> bool {
     // Below `prices` are names of models.
@@ -103,6 +143,17 @@ mod tests {
             .collect();
         let (_, unknown) = crate::settings::checked(std::path::Path::new("x"), &plain).unwrap();
         assert!(unknown.is_empty(), "{unknown:?}\n{plain}");
+    }
+
+    #[test]
+    fn of_every_key_it_is_said_what_it_takes() {
+        for key in &KEYS {
+            let words = takes(key.path).unwrap();
+            assert!(!words.starts_with("keys of its own"), "{}", key.path);
+        }
+        assert_eq!(takes("tls").unwrap(), "keys of its own, a line each: cert, key");
+        assert!(takes("").unwrap().contains("enabled, port, host, websocket, metrics"));
+        assert_eq!(takes("prot"), None);
     }
 
     #[test]
