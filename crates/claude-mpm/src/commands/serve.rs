@@ -420,6 +420,9 @@ fn explain(plan: &Plan, error: StartError) -> ServeFailure {
             Failure::new(FAILED, &error, "Set monitoring.path_prefix to a path such as /monitor")
         }
         StartError::AdminPassword(_) => Failure::new(FAILED, &error, "Make one with: claude-mpm monitor hash-password"),
+        StartError::Store(ref store) if store.is_full() => {
+            Failure::new(FAILED, &error, "That disk is full: free space there, then try again; nothing was changed")
+        }
         StartError::Store(_) => Failure::new(FAILED, &error, "See the path in the reason; nothing was changed"),
         StartError::Thread(_) | StartError::Random(_) | StartError::Interrupted => {
             Failure::new(FAILED, &error, "Close other programs and try again")

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
 use crate::paths::Home;
-use crate::report::Failure;
+use crate::report::{self, Failure};
 
 /// The first word of the command line of a process that runs in the background.
 pub(crate) const WORD: &str = "monitor-process";
@@ -42,6 +42,10 @@ pub(crate) fn start(plan: &Plan) -> Result<Report, Failure> {
             "Try 'claude-mpm monitor start --foreground', which shows everything in this terminal",
         )
     };
+    fs::create_dir_all(plan.home.logs()).map_err(|error| {
+        let reason = format!("making {}: {error}", plan.home.logs().display());
+        Failure::new("Failed to start monitoring server", reason, report::way_out(&error))
+    })?;
     let mut child = spawn(plan).map_err(|error| failed(format!("starting a process: {error}")))?;
     let stdout = child.stdout.take();
     let (sender, received) = std::sync::mpsc::channel();
@@ -79,9 +83,9 @@ pub(crate) fn spawn(plan: &Plan) -> std::io::Result<std::process::Child> {
 }
 
 /// Says how the start went, to whoever waits for it. A terminal that has gone meanwhile is no reason to stop.
-pub(crate) fn report(report: &Report) {
+pub(crate) fn report(said: &Report) {
     let mut stdout = std::io::stdout().lock();
-    let _ = serde_json::to_writer(&mut stdout, report);
+    let _ = serde_json::to_writer(&mut stdout, said);
     let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
 }
 
@@ -100,7 +104,10 @@ impl Turn {
         };
         let lock = fs::create_dir_all(home.monitors())
             .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path))
-            .map_err(|error| failed(format!("opening {}: {error}", path.display())))?;
+            .map_err(|error| {
+                let reason = format!("opening {}: {error}", path.display());
+                Failure::new("Failed to start monitoring server", reason, report::way_out(&error))
+            })?;
         let began = Instant::now();
         loop {
             match lock.try_lock() {
