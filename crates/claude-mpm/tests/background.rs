@@ -121,6 +121,26 @@ fn one_that_does_not_answer_is_ended_by_force_alone() {
 }
 
 #[test]
+fn supervision_is_added_by_a_restart_kept_by_the_next_and_not_claimed_before() {
+    let home = Home::new();
+    let _swept = Swept(&home);
+    let said = json(&home, &["monitor", "start", "--port", "0", "--no-dashboard", "--json"]);
+    let number = port(&said).to_string();
+    let again = json(&home, &["monitor", "start", "--port", &number, "--supervise", "--json"]);
+    let note = again["notes"][0].as_str().unwrap();
+    assert!(again["reused"] == true && note.contains("runs without supervision"), "{again}");
+    assert!(note.contains(&format!("claude-mpm monitor restart --port {number} --supervise")), "{note}");
+    let supervised = || json(&home, &["monitor", "status", "--json"])["servers"][0]["supervised"].clone();
+    assert_eq!(supervised(), false);
+    json(&home, &["monitor", "restart", "--port", &number, "--supervise", "--json"]);
+    assert_eq!(supervised(), true);
+    json(&home, &["monitor", "restart", "--json"]);
+    assert_eq!(supervised(), true);
+    signal(&json(&home, &["monitor", "status", "--json"])["servers"][0]["pid"], Signal::KILL);
+    eventually("it comes back", || health(port(&said)));
+}
+
+#[test]
 fn a_supervised_monitor_comes_back_after_a_crash_and_not_after_stop() {
     let home = Home::new();
     let _swept = Swept(&home);

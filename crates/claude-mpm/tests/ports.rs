@@ -222,6 +222,83 @@ fn names_own_a_port_and_keep_it() {
 }
 
 #[test]
+fn a_name_that_runs_on_one_port_is_not_started_on_another() {
+    let home = Home::new();
+    let script = r#"
+        step first "$MPM" monitor start --name project1 --json
+        step elsewhere "$MPM" monitor start --name project1 --port 8790
+        step same "$MPM" monitor start --name project1 --port 8765 --json
+        step free python3 -c 'import socket; socket.create_server(("127.0.0.1", 8790))'
+    "#;
+    let Some(steps) = namespace::run(&home, script) else { return };
+    let elsewhere = steps.get("elsewhere");
+    assert_eq!(
+        (elsewhere.code, elsewhere.err),
+        (
+            1,
+            format!(
+                "Error: project1 was not started on port 8790\nReason: it runs on port 8765 already (PID {}), and a name has one port\n\
+                 Suggestion: Stop it first: claude-mpm monitor stop --name project1; or use another name, or leave --port 8790 out\n",
+                steps.json("first")["pid"]
+            )
+        )
+    );
+    assert_eq!(steps.json("same")["reused"], true);
+    assert_eq!(steps.get("free").code, 0);
+}
+
+#[test]
+fn a_second_start_names_the_one_that_went_elsewhere_because_of_a_stranger() {
+    let home = Home::new();
+    let script = r#"
+        occupy 8765
+        step first "$MPM" monitor start --json
+        step second "$MPM" monitor start --json
+        step list "$MPM" monitor status --json
+    "#;
+    let Some(steps) = namespace::run(&home, script) else { return };
+    let (first, second) = (steps.json("first"), steps.json("second"));
+    assert_eq!((&first["port"], &first["reused"]), (&8766.into(), &false.into()));
+    assert_eq!((&second["pid"], &second["reused"]), (&first["pid"], &true.into()));
+    assert_eq!(steps.json("list")["servers"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_monitor_that_hangs_is_named_alike_by_every_command_and_the_fix_that_they_name_works() {
+    let home = Home::new();
+    let script = r#"
+        step start "$MPM" monitor start --json
+        kill -STOP $("$MPM" monitor status --json | grep -o '"pid":[0-9]*' | cut -d: -f2)
+        step status "$MPM" monitor status --verbose
+        step list "$MPM" monitor list
+        step overview "$MPM" status
+        step doctor "$MPM" doctor
+        step json "$MPM" monitor status --json
+        step restart "$MPM" monitor restart --port 8765 --json
+        step after "$MPM" monitor status --json
+    "#;
+    let Some(steps) = namespace::run(&home, script) else { return };
+    let pid = &steps.json("start")["pid"];
+    for name in ["status", "list", "overview", "doctor"] {
+        let said = steps.get(name).out;
+        assert!(
+            said.contains(&format!("✗ Monitor: the one on port 8765 (PID {pid}) does not answer")),
+            "{name}: {said}"
+        );
+        assert!(
+            said.contains(
+                "Fix: claude-mpm monitor restart --port 8765, or claude-mpm monitor stop --port 8765 --force"
+            ),
+            "{name}: {said}"
+        );
+        assert!(!said.contains("none is running"), "{name}: {said}");
+    }
+    assert_eq!(steps.json("json")["not_answering"][0]["pid"], *pid);
+    assert_eq!(steps.json("restart")["restarted"][0]["pid_before"], *pid);
+    assert_ne!(steps.json("after")["servers"][0]["pid"], *pid);
+}
+
+#[test]
 fn the_eight_points_of_document_3() {
     let home = Home::new();
     let script = r#"

@@ -213,6 +213,9 @@ pub(crate) struct RestartArgs {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) dashboard: DashboardOptions,
+    /// Start it again when it crashes; one that was supervised stays so
+    #[arg(long)]
+    pub(crate) supervise: bool,
     /// Answer in JSON
     #[arg(long)]
     pub(crate) json: bool,

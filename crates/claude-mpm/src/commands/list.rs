@@ -8,9 +8,9 @@ use crate::report::{self, Failure};
 
 /// Runs it. None running is an answer, too, with the code that says so.
 pub(crate) fn run(options: &ListArgs) -> Result<(), Failure> {
-    let running = instance::all_running(&Home::find()?);
+    let (running, hung) = instance::all_alive(&Home::find()?);
     if options.json {
-        report::line(status::in_json(&running, false));
+        report::line(status::in_json(&running, &hung, false));
     } else {
         report::line(format_args!(
             "{:<6} {:<16} {:<8} {:<12} {:<8} DASHBOARD",
@@ -26,6 +26,9 @@ pub(crate) fn run(options: &ListArgs) -> Result<(), Failure> {
                 server.health.connections,
                 server.known.dashboard_url()
             ));
+        }
+        if !hung.is_empty() {
+            report::line(status::silent(&hung).trim_end());
         }
     }
     if running.is_empty() { Err(Failure::silent(3)) } else { Ok(()) }

@@ -18,10 +18,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// Runs it.
 pub(crate) fn run(options: &OverviewArgs) -> Result<(), Failure> {
     let home = Home::find()?;
-    let running = instance::all_running(&home);
+    let (running, hung) = instance::all_alive(&home);
     let checks = doctor::all(&home);
     if options.json {
-        let mut said: Value = serde_json::from_str(&status::in_json(&running, false)).unwrap_or_default();
+        let mut said = status::in_json(&running, &hung, false);
         for (place, server) in running.iter().enumerate() {
             said["servers"][place]["sessions"] = json!(sessions(server));
         }
@@ -29,7 +29,9 @@ pub(crate) fn run(options: &OverviewArgs) -> Result<(), Failure> {
         report::line(said);
     } else {
         report::line("Claude MPM Status\n=================\n");
-        if running.is_empty() {
+        if !hung.is_empty() {
+            report::line(status::silent(&hung).trim_end());
+        } else if running.is_empty() {
             report::line("✗ Monitor: none is running\n    Fix: claude-mpm monitor start");
         }
         for server in &running {

@@ -59,6 +59,7 @@ fn begin(options: &RestartArgs) -> Result<(), Failure> {
         dashboard: options.dashboard.clone(),
         json: options.json,
         listen: options.listen.clone(),
+        supervise: options.supervise,
         ..StartArgs::default()
     })
 }
@@ -123,6 +124,8 @@ fn changed(before: &Plan, settings: &Settings, options: &RestartArgs) -> Result<
             None => before.dashboard,
         },
         mode: Mode::Background,
+        // Its plan does not say so: whoever watches over it has started it without.
+        supervise: options.supervise || before.once.supervisor.is_some(),
         once: Once::default(),
         ..before.clone()
     })

@@ -40,7 +40,13 @@ pub(crate) fn run(options: &StartArgs) -> Result<(), Failure> {
     if options.foreground {
         return in_this_terminal(plan, &settings, asked, means, options.json);
     }
-    let started = in_the_background(plan, &settings, asked, means)?;
+    let mut started = in_the_background(plan, &settings, asked, means)?;
+    if started.reused && options.supervise && started.known.plan.once.supervisor.is_none() {
+        started.notes.push(format!(
+            "It runs without supervision, as it was started; 'claude-mpm monitor restart --port {} --supervise' adds it",
+            started.known.port
+        ));
+    }
     tell(&started, options.json, options.verbose);
     Ok(())
 }
@@ -170,7 +176,10 @@ pub(crate) fn ready(mut plan: Plan, settings: &Settings, asked: Asked, means: Me
         && let Some(known) =
             instance::all_running(&home).into_iter().find(|running| running.known.plan.name.as_ref() == Some(name))
     {
-        return Ok(Ready::Runs(Box::new(known.known)));
+        return match asked {
+            Asked::Exactly(port) if port != known.known.port => Err(elsewhere(name, &known.known, port)),
+            _ => Ok(Ready::Runs(Box::new(known.known))),
+        };
     }
     let reclaimed = settings.reclaimed();
     let look = |port| holder::of(&home, port, &reclaimed);
@@ -178,6 +187,13 @@ pub(crate) fn ready(mut plan: Plan, settings: &Settings, asked: Asked, means: Me
     plan.port = match policy::choose(asked, means, |port| has(&look(port))) {
         Choice::Start(port) => port,
         Choice::StartBeside { port, taken } => {
+            // The one that went elsewhere before stands for the port that was meant.
+            if let Some(running) = instance::all_running(&home)
+                .into_iter()
+                .find(|running| running.known.plan.drains == Some(taken) && running.known.plan.name == plan.name)
+            {
+                return Ok(Ready::Runs(Box::new(running.known)));
+            }
             notes.push(format!("Port {taken} is in use by {}; using port {port} instead", called(&look(taken))));
             plan.drains = Some(taken);
             port
@@ -211,7 +227,7 @@ pub(crate) fn ready(mut plan: Plan, settings: &Settings, asked: Asked, means: Me
             return Err(Failure::new(
                 format!("Port {port} is already in use by another process"),
                 "it is a monitor of yours that does not answer",
-                "Use --force to end it",
+                format!("Use --force to end it, or 'claude-mpm monitor restart --port {port}'"),
             )
             .about_port());
         }
@@ -227,6 +243,17 @@ pub(crate) fn ready(mut plan: Plan, settings: &Settings, asked: Asked, means: Me
     };
     stop_draining(&home, settings, plan.port)?;
     Ok(Ready::Start(Box::new(plan), notes))
+}
+
+/// A name has one port, so another one can only be meant for later.
+fn elsewhere(name: &str, known: &Instance, port: u16) -> Failure {
+    Failure::new(
+        format!("{name} was not started on port {port}"),
+        format!("it runs on port {} already (PID {}), and a name has one port", known.port, known.pid),
+        format!(
+            "Stop it first: claude-mpm monitor stop --name {name}; or use another name, or leave --port {port} out"
+        ),
+    )
 }
 
 /// Whoever reads the spool of this port in place of its monitor leaves it to that one.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::StatusArgs;
 use crate::daemon::control::{self, Activity, Request};
 use crate::daemon::holder::{self, Holder};
-use crate::daemon::instance::{self, Running};
+use crate::daemon::instance::{self, Instance, Running};
 use crate::daemon::policy::RANGE;
 use crate::paths::Home;
 use crate::report::{self, Failure};
@@ -18,19 +18,20 @@ use crate::settings::Settings;
 /// Runs it.
 pub(crate) fn run(options: &StatusArgs) -> Result<(), Failure> {
     let home = Home::find()?;
-    let mut running = instance::all_running(&home);
+    let (mut running, mut hung) = instance::all_alive(&home);
     if let Some(name) = &options.name {
         running.retain(|server| server.known.plan.name.as_ref() == Some(name));
+        hung.retain(|known| known.plan.name.as_ref() == Some(name));
     }
     let text = if options.json {
-        let mut said: Value = serde_json::from_str(&in_json(&running, options.verbose)).unwrap_or_default();
+        let mut said = in_json(&running, &hung, options.verbose);
         if options.show_ports {
             said["ports"] = holders(&home)?.iter().map(|(port, holder)| port_in_json(*port, holder)).collect();
         }
         said.to_string()
     } else {
         let holders = if options.show_ports { holders(&home)? } else { Vec::new() };
-        in_words(&running, options.verbose, &holders)
+        in_words(&running, &hung, options.verbose, &holders)
     };
     report::line(text.trim_end());
     // What there is to say has been said; the code alone tells scripts that nothing runs.
@@ -38,7 +39,7 @@ pub(crate) fn run(options: &StatusArgs) -> Result<(), Failure> {
 }
 
 /// All of it, for programs.
-pub(crate) fn in_json(running: &[Running], verbose: bool) -> String {
+pub(crate) fn in_json(running: &[Running], hung: &[Instance], verbose: bool) -> Value {
     let servers: Vec<_> = running
         .iter()
         .map(|Running { known, health }| {
@@ -55,10 +56,25 @@ pub(crate) fn in_json(running: &[Running], verbose: bool) -> String {
             said
         })
         .collect();
-    json!({ "servers": servers }).to_string()
+    let hung: Vec<_> = hung
+        .iter()
+        .map(|known| json!({ "port": known.port, "name": known.plan.name, "pid": known.pid, "fix": known.silence().1 }))
+        .collect();
+    json!({ "servers": servers, "not_answering": hung })
 }
 
-fn in_words(running: &[Running], verbose: bool, holders: &[(u16, Holder)]) -> String {
+/// Monitors whose process is there, and does not answer.
+pub(crate) fn silent(hung: &[Instance]) -> String {
+    let mut text = String::new();
+    for known in hung {
+        let (said, fix) = known.silence();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "✗ Monitor: {said}\n    Fix: {fix}");
+    }
+    text
+}
+
+fn in_words(running: &[Running], hung: &[Instance], verbose: bool, holders: &[(u16, Holder)]) -> String {
     let (title, rule) = if verbose {
         ("Monitoring Server Status (Detailed)", "====================================")
     } else {
@@ -78,6 +94,10 @@ fn in_words(running: &[Running], verbose: bool, holders: &[(u16, Holder)]) -> St
             });
         }
         text.push_str(&clients);
+    }
+    if !hung.is_empty() {
+        text.push('\n');
+        text.push_str(&silent(hung));
     }
     if let Some(first) = running.first() {
         // Writing to a String cannot fail.

@@ -12,7 +12,7 @@ use super::plan::{self, Mode, Plan};
 use super::probe::{self, Health};
 use super::process::Identity;
 use crate::paths::Home;
-use crate::report::Failure;
+use crate::report::{self, Failure};
 
 /// The file in a monitor's folder that says what runs.
 pub(crate) const FILE: &str = "instance.json";
@@ -64,6 +64,16 @@ impl Instance {
     /// Its folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.plan.folder(self.port)
+    }
+
+    /// That it does not answer, and what helps: the same words in every command.
+    pub(crate) fn silence(&self) -> (String, String) {
+        let name = self.plan.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
+        let port = self.port;
+        (
+            format!("the one on port {port} ({name}PID {}) does not answer", self.pid),
+            format!("claude-mpm monitor restart --port {port}, or claude-mpm monitor stop --port {port} --force"),
+        )
     }
 
     /// Ends it, and the one that would start it again; says whether it ended.
@@ -135,6 +145,19 @@ pub(crate) fn in_folder(dir: &Path) -> Option<Running> {
 /// All monitors of this user that answer, by port.
 pub(crate) fn all_running(home: &Home) -> Vec<Running> {
     all(home).into_iter().filter_map(answering).collect()
+}
+
+/// All monitors of this user, by port: those that answer, and those whose process is there and does not.
+pub(crate) fn all_alive(home: &Home) -> (Vec<Running>, Vec<Instance>) {
+    let (mut running, mut hung) = (Vec::new(), Vec::new());
+    for known in all(home) {
+        match answering(known.clone()) {
+            Some(answers) => running.push(answers),
+            None if known.process().is_alive() => hung.push(known),
+            None => {}
+        }
+    }
+    (running, hung)
 }
 
 /// All that a file tells of, by port; some may be gone.
@@ -211,7 +234,7 @@ pub(crate) fn register(
             Failure::new(
                 "Failed to start monitoring server",
                 format!("writing {}: {error}", path.display()),
-                "Check the folder's permissions and the free space of its disk",
+                report::way_out(&error),
             )
         })?;
     Ok(Registered { path, known })

@@ -198,11 +198,10 @@ fn monitor(home: &Home, port: u16, settings: &Result<Settings, report::Failure>)
             ),
             "claude-mpm monitor status --verbose, and claude-mpm monitor logs",
         ),
-        Holder::Hung(known) => Check::broken(
-            NAME,
-            format!("the one on port {port} (PID {}) does not answer", known.pid),
-            format!("claude-mpm monitor start --port {port} --force"),
-        ),
+        Holder::Hung(known) => {
+            let (said, fix) = known.silence();
+            Check::broken(NAME, said, fix)
+        }
         Holder::Nobody => Check::warning(
             NAME,
             format!("none runs on port {port}; events wait in the spool"),
