@@ -31,8 +31,10 @@ pub(crate) async fn run(plan: &Plan) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let (mut restarts, mut in_a_row) = (0, 0);
     let mut plan = Plan { supervise: false, ..plan.clone() };
+    // One that was handed a token must not come back as one that lets everybody in.
+    let token = plan.once.token;
     loop {
-        let once = Once { supervisor: Some(Identity::own()), restarts, ..std::mem::take(&mut plan.once) };
+        let once = Once { supervisor: Some(Identity::own()), restarts, token, ..std::mem::take(&mut plan.once) };
         let mut child = spawn::spawn(&Plan { once, ..plan.clone() })?;
         let began = Instant::now();
         let process = Identity::of(child.id());
