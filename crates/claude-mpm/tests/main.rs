@@ -18,6 +18,7 @@ mod disk;
 mod documents;
 mod doors;
 mod erase;
+mod import;
 mod kill;
 mod launch;
 mod launcher;

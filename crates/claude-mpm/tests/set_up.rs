@@ -102,8 +102,8 @@ fn values_that_need_each_other_are_set_at_once_and_taken_out_again() {
     refused(&["config", "set", "monitoring.admin.user", "ada"], "monitoring.admin.password_hash HASH");
     refused(&["config", "set", "monitoring.port", "1", "monitoring.host"], "monitoring.host has no value");
     refused(&["config", "set", "monitoring.tls.cert", "/nonexistent"], "monitoring.tls.key FILE");
-    let both = ["config", "set", "monitoring.tls.cert", "/nonexistent", "monitoring.tls.key", "/nonexistent"];
-    refused(&both, "/nonexistent: No such file");
+    let both = ["config", "set", "monitoring.tls.cert", "/no/such/file", "monitoring.tls.key", "/no/such/file"];
+    refused(&both, "/no/such/file: No such file");
     let hash = "$2b$12$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu";
     let set = ["config", "set", "monitoring.admin.user", "ada", "monitoring.admin.password_hash", hash];
     assert_eq!(run(&home, &set).err, "");
@@ -182,11 +182,11 @@ fn a_projects_file_says_the_port_and_nothing_else() {
     let said = run_in(&home, &project, &["config", "--json"], &[]);
     let all: Value = serde_json::from_str(&said.out).unwrap();
     let of = |key: &str| all["values"].as_array().unwrap().iter().find(|value| value["key"] == key).unwrap().clone();
-    assert_eq!(of("monitoring.port")["value"], "9003");
+    assert_eq!(of("monitoring.port")["value"], 9003);
     assert!(of("monitoring.port")["origin"].as_str().unwrap().ends_with("project/.claude-mpm/configuration.yaml"));
     assert_eq!(
         (&of("monitoring.host")["value"], &of("monitoring.cors.origins")["value"]),
-        (&"localhost".into(), &"[]".into())
+        (&"localhost".into(), &serde_json::json!([]))
     );
 }
 

@@ -227,7 +227,7 @@ pub(crate) fn ready(mut plan: Plan, settings: &Settings, asked: Asked, means: Me
             return Err(Failure::new(
                 format!("Port {port} is already in use by another process"),
                 "it is a monitor of yours that does not answer",
-                format!("Use --force to end it, or 'claude-mpm monitor restart --port {port}'"),
+                "Use --force to end it",
             )
             .about_port());
         }
