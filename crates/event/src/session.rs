@@ -80,6 +80,9 @@ pub struct Session {
     /// The run of our launcher that it is in now.
     #[serde(default)]
     pub launch: Option<Launch>,
+    /// The one that it was in last, and when that ended.
+    #[serde(default)]
+    launch_before: Option<(String, Time)>,
     /// The first that was heard of it.
     pub started_at: Time,
     /// When its client was started last: a session can be resumed days later.
@@ -152,6 +155,7 @@ impl Session {
             agent_program: None,
             launch_method: None,
             launch: None,
+            launch_before: None,
             started_at: first_heard,
             resumed_at: first_heard,
             last_event_at: first_heard,

@@ -27,10 +27,17 @@ impl Session {
                 self.launch = Some(Launch { launch_id: told.clone(), pid: None });
             }
             (None, Some(known)) => fact.launch_id = Some(known.launch_id.clone()),
+            // Transcripts and telemetry tell of a run when it is over, too.
+            (None, None) => {
+                let before = self.launch_before.as_ref().filter(|(_, ended)| fact.time <= *ended);
+                fact.launch_id = before.map(|(launch_id, _)| launch_id.clone());
+            }
             _ => {}
         }
         if fact.kind == Kind::SessionEnded || ends_run(fact) {
-            self.launch = None;
+            if let Some(launch) = self.launch.take() {
+                self.launch_before = Some((launch.launch_id, fact.time));
+            }
         } else if let Some(launch) = &mut self.launch
             && let Some(pid) = ["pid", "client_pid"].iter().find_map(|key| fact.data.get(*key)?.as_u64())
             && matches!(fact.kind, Kind::ClaudeStatusChanged | Kind::SessionStarted)
@@ -99,6 +106,8 @@ mod tests {
         assert_eq!((state, since), (State::Ended, Time::from_ms(5)));
         assert_eq!(reason.unwrap().summary, "The agent was ended by signal 9");
 
+        let late = session.take(fact(Kind::ApiRequestFinished, 4, None, json!({ "model": "m" })), 6);
+        assert_eq!(late[0].launch_id.as_deref(), Some("run"), "what is told late is of the run that it was in");
         let resumed = session.take(fact(Kind::SessionStarted, 9, None, json!({ "source": "resume" })), 9);
         assert_eq!((session.state(Time::from_ms(10)).0 == State::Ended, &resumed[0].launch_id), (false, &None));
     }
