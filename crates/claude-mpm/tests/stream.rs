@@ -290,7 +290,7 @@ fn what_a_stream_cannot_be_asked_is_refused_with_a_reason() {
         ("/api/v1/stream?since=-1", "no event's number"),
         ("/api/v1/stream?q=is:blue", "is:blue"),
         ("/api/v1/stream?q=/(/", "regular expression"),
-        ("/api/v1/stream?named=perhaps", "`true` or `false`"),
+        ("/api/v1/stream?named=perhaps", "named must be true or false"),
     ] {
         let (status, body) = ask(path);
         assert_eq!(status, 400, "{path}");
