@@ -37,7 +37,12 @@ impl Launcher {
 
 /// An agent behind pipes, and what it prints.
 fn agent(home: &Home, monitor: &Monitor, method: &str, script: &str) -> (Launcher, Receiver<String>) {
-    let mut command = launched(home, monitor, method, "sh", &["-c", script]);
+    let mut command = match method {
+        // Where the tests run in the background of a shell, SIGINT is ignored; what takes our place inherits that, and a shell
+        // cannot trap what it finds ignored.
+        "exec" => launched(home, monitor, method, "env", &["--default-signal=INT", "sh", "-c", script]),
+        _ => launched(home, monitor, method, "sh", &["-c", script]),
+    };
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let lines = support::lines_of(process.stdout.take().unwrap());
     assert_eq!(lines.recv_timeout(DEADLINE).unwrap(), "ready");
