@@ -261,11 +261,14 @@ fn unreadable(stdin: &[u8], reason: &str, time: Time, source: Source) -> Fact {
     } else {
         reason.to_owned()
     };
+    // Of what was redacted: nothing says that these are what their names say.
+    let [session_id, tool_use_id, tool_name] =
+        ["session_id", "tool_use_id", "tool_name"].map(|key| told_first(&text, key));
     let mut data = json!({ "error": reason, "bytes": stdin.len(), "text": text });
     if truncated {
         data["truncated"] = true.into();
         data["limit"] = INPUT_BYTES_MAX.into();
-        if let Some(name) = told_first(kept, "hook_event_name") {
+        if let Some(name) = told_first(&text, "hook_event_name") {
             data["hook_event_name"] = name.into();
         }
     }
@@ -275,19 +278,18 @@ fn unreadable(stdin: &[u8], reason: &str, time: Time, source: Source) -> Fact {
     let mut fact = Fact::new(Kind::HookUnreadable, time, source, data);
     fact.whole = Some(whole);
     fact.cut = cut;
-    fact.session_id = told_first(kept, "session_id");
-    fact.tool_use_id = told_first(kept, "tool_use_id");
-    fact.tool_name = told_first(kept, "tool_name");
+    fact.session_id = session_id;
+    fact.tool_use_id = tool_use_id;
+    fact.tool_name = tool_name;
     fact.summary = summary::line(&format!("Unreadable hook input: {reason}"));
     fact
 }
 
 /// A field of an input that is cut, if it stands before all that is nested: there it can be no other's.
-fn told_first(stdin: &[u8], key: &str) -> Option<String> {
-    let fields = stdin.trim_ascii_start().strip_prefix(b"{")?;
-    let flat = fields.split(|byte| matches!(byte, b'{' | b'[')).next()?;
-    let text = std::str::from_utf8(flat).ok()?;
-    let (_, after) = text.split_once(&format!("\"{key}\""))?;
+fn told_first(text: &str, key: &str) -> Option<String> {
+    let fields = text.trim_ascii_start().strip_prefix('{')?;
+    let flat = fields.split(['{', '[']).next()?;
+    let (_, after) = flat.split_once(&format!("\"{key}\""))?;
     let (value, _) = after.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split_once('"')?;
     let is_plain =
         !value.is_empty() && value.len() <= ID_BYTES_MAX && !value.contains(|c: char| c == '\\' || c.is_control());

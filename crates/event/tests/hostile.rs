@@ -153,7 +153,7 @@ fn look_at_sessions(monitor: &Monitor) {
     for session in monitor.sessions.values() {
         let now = Time::from_ms(session.last_event_at.ms() + 1);
         let shown = serde_json::to_string(&SessionJson::at(session, now)).unwrap();
-        assert!(!shown.contains(&secret()));
+        assert!(!shown.contains(&secret()), "{shown}");
         let checkpoint = serde_json::to_string(session).unwrap();
         let restored: Session = serde_json::from_str(&checkpoint).unwrap();
         assert_eq!(
