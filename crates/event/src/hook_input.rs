@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bodies;
 use crate::event::{Fact, Identity, Outcome, Route, Source, Time};
+use crate::frame::Frame;
 use crate::vocabulary::Kind;
 use crate::{redact, summary};
 
@@ -22,16 +23,30 @@ const PATH_BYTES_MAX: usize = 4096;
 /// How much of an unreadable input is kept for a person to look at, in bytes.
 const UNREADABLE_BYTES_MAX: usize = 256 * 1024;
 
-/// How much of its input a hook program reads at most, in bytes.
-const INPUT_BYTES_MAX: usize = 32 << 20;
-
 /// Reads one hook's stdin. Never fails: what is no JSON object becomes a `hook.unreadable` fact that says why.
 pub fn read(stdin: &[u8], time: Time, source: Source) -> Fact {
-    match parse_leniently(stdin) {
-        Ok(Value::Object(payload)) => from_payload(payload, time, source),
-        Ok(other) => unreadable(stdin, &format!("a JSON {} instead of an object", type_of(&other)), time, source),
-        Err(error) => unreadable(stdin, &error.to_string(), time, source),
-    }
+    taken(stdin, time, source, None)
+}
+
+/// Reads what a hook left in the spool: as [`read`] does, and where the hook program took less than it was given, that is
+/// why it cannot be read.
+pub fn read_frame(frame: &Frame) -> Fact {
+    let taken_short = if frame.is_cut {
+        Some(format!("it was cut: no more than the first {} MiB were taken", frame.payload.len() >> 20))
+    } else {
+        frame.is_late.then(|| "it was cut: it had not ended when the hook's time was up".to_owned())
+    };
+    taken(&frame.payload, Time::from_ns(frame.time_ns), Source::Hook, taken_short)
+}
+
+fn taken(stdin: &[u8], time: Time, source: Source, taken_short: Option<String>) -> Fact {
+    let is_cut = taken_short.is_some();
+    let reason = match parse_leniently(stdin) {
+        Ok(Value::Object(payload)) => return from_payload(payload, time, source),
+        Ok(other) => format!("a JSON {} instead of an object", type_of(&other)),
+        Err(error) => taken_short.unwrap_or_else(|| error.to_string()),
+    };
+    unreadable(stdin, &reason, is_cut, time, source)
 }
 
 /// Turns a parsed payload into a fact.
@@ -251,26 +266,18 @@ fn mend_surrogates(text: &str) -> String {
     mended
 }
 
-fn unreadable(stdin: &[u8], reason: &str, time: Time, source: Source) -> Fact {
+fn unreadable(stdin: &[u8], reason: &str, is_cut: bool, time: Time, source: Source) -> Fact {
     let kept = &stdin[..stdin.len().min(UNREADABLE_BYTES_MAX)];
     let text = redact::text(&String::from_utf8_lossy(kept)).into_owned();
-    // The hook program reads no more: what was said is longer, and ends in the middle.
-    let truncated = stdin.len() >= INPUT_BYTES_MAX;
-    let reason = if truncated {
-        format!("it was cut: hooks are read up to {} MiB", INPUT_BYTES_MAX >> 20)
-    } else {
-        reason.to_owned()
-    };
     // Of what was redacted: nothing says that these are what their names say.
-    let [session_id, tool_use_id, tool_name] =
-        ["session_id", "tool_use_id", "tool_name"].map(|key| told_first(&text, key));
+    let [session_id, tool_use_id, tool_name, hook_event_name] =
+        ["session_id", "tool_use_id", "tool_name", "hook_event_name"].map(|key| told_first(&text, key));
     let mut data = json!({ "error": reason, "bytes": stdin.len(), "text": text });
-    if truncated {
+    if is_cut {
         data["truncated"] = true.into();
-        data["limit"] = INPUT_BYTES_MAX.into();
-        if let Some(name) = told_first(&text, "hook_event_name") {
-            data["hook_event_name"] = name.into();
-        }
+    }
+    if let Some(name) = hook_event_name {
+        data["hook_event_name"] = name.into();
     }
     let whole = data.clone();
     // Half a Write call holds half a file.
@@ -388,18 +395,23 @@ mod tests {
 
     #[test]
     fn an_input_that_was_cut_says_so_and_whose_it_was() {
-        let begin = r#"{"session_id":"s1","hook_event_name":"PostToolUse","tool_name":"Write","tool_input":{"tool_use_id":"inner","content":""#;
-        let mut input = begin.as_bytes().to_vec();
-        input.resize(INPUT_BYTES_MAX, b'x');
-        let fact = fact_of(&input);
-        assert_eq!((fact.kind, fact.session_id.as_deref()), (Kind::HookUnreadable, Some("s1")));
-        assert_eq!((fact.tool_name.as_deref(), fact.tool_use_id.as_deref()), (Some("Write"), None));
-        assert_eq!(fact.data["bytes"], INPUT_BYTES_MAX);
-        assert_eq!((&fact.data["truncated"], &fact.data["limit"]), (&json!(true), &json!(INPUT_BYTES_MAX)));
-        assert!(fact.summary.contains("32 MiB"), "{}", fact.summary);
-    }
-
-    fn fact_of(input: &[u8]) -> Fact {
-        read(input, Time::from_ms(5), Source::Hook)
+        let begin = r#"{"session_id":"s1","hook_event_name":"PostToolUse","tool_name":"Write","tool_input":{"tool_use_id":"inner","content":"x"#;
+        let whole = Frame { time_ns: 5, parent_pid: 0, is_cut: false, is_late: false, payload: begin.into() };
+        for (frame, said) in [
+            (
+                Frame { is_cut: true, payload: [begin.as_bytes(), &[b'x'; 3 << 20]].concat(), ..whole.clone() },
+                Some("3 MiB"),
+            ),
+            (Frame { is_late: true, ..whole.clone() }, Some("time was up")),
+            (whole, None),
+        ] {
+            let fact = read_frame(&frame);
+            assert_eq!((fact.kind, fact.session_id.as_deref()), (Kind::HookUnreadable, Some("s1")));
+            assert_eq!((fact.tool_name.as_deref(), fact.tool_use_id.as_deref()), (Some("Write"), None));
+            assert_eq!(fact.data["hook_event_name"], "PostToolUse");
+            assert_eq!(fact.data.get("truncated").is_some(), said.is_some());
+            assert_eq!(fact.data["bytes"], frame.payload.len());
+            assert!(fact.summary.contains(said.unwrap_or("EOF")), "{}", fact.summary);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use event::event::{Fact, Source, Time};
+use event::event::{Fact, Source};
 use event::frame::Frame;
 use event::hook_input;
 use event::vocabulary::Kind;
@@ -115,7 +115,7 @@ async fn commit(app: &App, spool: &Spool, frames: &[Frame], position: &[u8]) -> 
     let facts: Vec<Fact> = frames
         .iter()
         .map(|frame| {
-            let mut fact = hook_input::read(&frame.payload, Time::from_ns(frame.time_ns), Source::Hook);
+            let mut fact = hook_input::read_frame(frame);
             http::prepare(app, &mut fact);
             enrich::launch(&mut fact, frame.parent_pid);
             fact
