@@ -30,6 +30,14 @@ fn an_import_that_fails_leaves_nothing_behind_and_says_what_the_order_is() {
         assert!(error.contains(says) && error.contains("nothing was kept"), "{error}");
         assert!(!folder.exists(), "nothing of it is left");
     }
+    // What somebody else makes there while nothing was stored yet is not the import's to remove.
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut command = home.program(&["store", "--port", &port.to_string(), "import", "-"]);
+    let mut process = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    std::fs::write(folder.join("of-another"), "").unwrap();
+    let _ = process.stdin.take().unwrap().write_all(backwards.as_bytes());
+    assert_eq!(process.wait().unwrap().code(), Some(1));
+    assert!(folder.join("of-another").exists());
     import(&home, port, &lines);
     let said = |arguments: &[&str]| {
         let output = home.program(&[&["store", "--port", &port.to_string()], arguments].concat()).output().unwrap();

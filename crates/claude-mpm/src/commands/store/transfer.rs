@@ -135,13 +135,19 @@ pub(super) fn import(place: &Place, file: &Path) -> Result<(), Failure> {
     }
     let before = entries(&place.dir);
     let done = importer.take_all(BufReader::new(input), &shown.to_string());
-    let (events, closed) = (importer.events, importer.store.map_or(Ok(()), Store::close));
-    if let Err(failure) = done.and_then(|()| closed.map_err(|error| failed(FAILED, &error))) {
-        // Half an export is no store: the next try finds it as this one did.
+    let Some(store) = importer.store else {
+        done?;
+        report::line("There are no events in it; nothing was imported.");
+        return Ok(());
+    };
+    if let Err(failure) = done {
+        // Half an export is no store: the next try finds it as this one did. While the store is ours: what a monitor makes
+        // there before or after is its own.
         forget(&place.dir, before.as_ref());
         return Err(failure);
     }
-    report::line(format_args!("Imported {events} events into {}.", place.dir.display()));
+    store.close().map_err(|error| failed(FAILED, &error))?;
+    report::line(format_args!("Imported {} events into {}.", importer.events, place.dir.display()));
     Ok(())
 }
 
