@@ -179,16 +179,21 @@ fn a_deletion_that_was_cut_short_by_kill_9_is_finished_by_the_next_start() {
     }
 }
 
-#[test]
-fn events_go_on_coming_in_while_a_session_is_deleted() {
-    let home = Home::new();
-    let monitor = home.monitor();
+/// Forty thousand events of nobody's.
+fn fill(monitor: &Monitor) {
     let lines: String = (0..5_000)
         .map(|number| format!("{}\n", json!({ "namespace": "/log", "event": "message", "data": { "message": format!("line {number} {}", "x".repeat(300)) } })))
         .collect();
     for _ in 0..8 {
         assert_eq!(monitor.post("/emit", &lines).0, 200);
     }
+}
+
+#[test]
+fn events_go_on_coming_in_while_a_session_is_deleted() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    fill(&monitor);
     a_secret_session(&monitor, 20);
     let over = AtomicBool::new(false);
     let (slowest, told) = std::thread::scope(|scope| {
@@ -300,12 +305,7 @@ fn a_session_of_a_named_monitor_is_deleted_and_pinned_there_and_not_where_the_de
 fn what_came_after_a_deletion_began_is_deleted_when_it_is_asked_for_again() {
     let home = Home::new();
     let monitor = home.monitor();
-    let lines: String = (0..5_000)
-        .map(|number| format!("{}\n", json!({ "namespace": "/log", "event": "message", "data": { "message": format!("line {number} {}", "x".repeat(300)) } })))
-        .collect();
-    for _ in 0..8 {
-        assert_eq!(monitor.post("/emit", &lines).0, 200);
-    }
+    fill(&monitor);
     a_secret_session(&monitor, 5);
     let path = format!("/api/v1/sessions/s-{SECRET}");
     std::thread::scope(|scope| {

@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -198,18 +199,24 @@ fn run_monitor_starts_one_that_outlives_the_agent() {
     assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
 }
 
-#[test]
-fn an_agent_does_not_notice_that_its_monitor_dies() {
-    let home = Home::new();
-    let monitor = home.monitor();
-    let script = "echo ready; read line; echo \"$line\"";
-    let mut process = launched(&home, &monitor, "subprocess", "sh", &["-c", script])
+/// An agent that has said that it is ready, and what it prints.
+fn ready(home: &Home, monitor: &Monitor, script: &str) -> (Child, Receiver<String>) {
+    let mut process = launched(home, monitor, "subprocess", "sh", &["-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = support::lines_of(process.stdout.take().unwrap());
     assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
+    (process, lines)
+}
+
+#[test]
+fn an_agent_does_not_notice_that_its_monitor_dies() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    let script = "echo ready; read line; echo \"$line\"";
+    let (mut process, lines) = ready(&home, &monitor, script);
     monitor.kill();
     process.stdin.take().unwrap().write_all(b"and on\n").unwrap();
     assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "and on");
@@ -220,13 +227,7 @@ fn an_agent_does_not_notice_that_its_monitor_dies() {
 fn a_monitor_that_hangs_does_not_hold_the_end_of_an_agent() {
     let home = Home::new();
     let monitor = home.monitor();
-    let mut process = launched(&home, &monitor, "subprocess", "sh", &["-c", "echo ready; read line; exit 3"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = support::lines_of(process.stdout.take().unwrap());
-    assert_eq!(lines.recv_timeout(support::DEADLINE).unwrap(), "ready");
+    let (mut process, _lines) = ready(&home, &monitor, "echo ready; read line; exit 3");
     eventually("it is listed", || monitor.get("/api/v1/runs")["runs"][0].is_object().then_some(()));
     let signal = |signal| rustix::process::kill_process(Pid::from_raw(monitor.pid() as i32).unwrap(), signal).unwrap();
     signal(Signal::STOP);

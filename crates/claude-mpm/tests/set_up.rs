@@ -104,6 +104,8 @@ fn values_that_need_each_other_are_set_at_once_and_taken_out_again() {
     refused(&["config", "set", "monitoring.tls.cert", "/nonexistent"], "monitoring.tls.key FILE");
     let both = ["config", "set", "monitoring.tls.cert", "/no/such/file", "monitoring.tls.key", "/no/such/file"];
     refused(&both, "/no/such/file: No such file");
+    let no_hash = ["config", "set", "monitoring.admin.user", "ada", "monitoring.admin.password_hash", "secret"];
+    refused(&no_hash, "it is no bcrypt hash");
     let hash = "$2b$12$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu";
     let set = ["config", "set", "monitoring.admin.user", "ada", "monitoring.admin.password_hash", hash];
     assert_eq!(run(&home, &set).err, "");

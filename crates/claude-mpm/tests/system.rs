@@ -160,19 +160,30 @@ fn an_export_has_every_event_once_in_order_and_says_what_it_is() {
     assert_eq!(monitor.request("GET", "/api/v1/events/export?q=took:%3Ex", &[], "").0, 400);
 }
 
-#[test]
-fn an_export_nobody_takes_any_more_keeps_nothing_from_stopping() {
-    let home = Home::new();
-    let monitor = home.monitor();
+/// More than waits in any socket.
+fn store_large(monitor: &Monitor) {
     let many: Vec<Value> = (0..2_000)
         .map(|number| json!({ "event": "large", "data": { "number": number, "text": "x".repeat(4_000) } }))
         .collect();
     assert_eq!(monitor.post("/emit", &json!(many).to_string()).0, 200);
+}
+
+/// Whether an export begins, and the connection on which it would come.
+fn take(monitor: &Monitor) -> (bool, TcpStream) {
     let mut taker = TcpStream::connect(("127.0.0.1", monitor.port)).unwrap();
     write!(taker, "GET /api/v1/events/export HTTP/1.1\r\nhost: localhost:{}\r\n\r\n", monitor.port).unwrap();
     let mut line = String::new();
     BufReader::new(taker.try_clone().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("200"), "{line}");
+    (line.contains(" 200 "), taker)
+}
+
+#[test]
+fn an_export_nobody_takes_any_more_keeps_nothing_from_stopping() {
+    let home = Home::new();
+    let monitor = home.monitor();
+    store_large(&monitor);
+    let (begun, _taker) = take(&monitor);
+    assert!(begun);
     // It reads no further, and the monitor stops all the same.
     monitor.stop();
 }
@@ -181,21 +192,11 @@ fn an_export_nobody_takes_any_more_keeps_nothing_from_stopping() {
 fn so_many_exports_are_taken_at_a_time_and_no_more() {
     let home = Home::new();
     let monitor = home.monitor();
-    let many: Vec<Value> = (0..2_000)
-        .map(|number| json!({ "event": "large", "data": { "number": number, "text": "x".repeat(4_000) } }))
-        .collect();
-    assert_eq!(monitor.post("/emit", &json!(many).to_string()).0, 200);
-    let take = || {
-        let mut taker = TcpStream::connect(("127.0.0.1", monitor.port)).unwrap();
-        write!(taker, "GET /api/v1/events/export HTTP/1.1\r\nhost: localhost:{}\r\n\r\n", monitor.port).unwrap();
-        let mut line = String::new();
-        BufReader::new(taker.try_clone().unwrap()).read_line(&mut line).unwrap();
-        (line.contains(" 200 "), taker)
-    };
+    store_large(&monitor);
     let mut takers: Vec<TcpStream> = Vec::new();
     // One after another, none of which is taken to its end.
     let refused = loop {
-        match take() {
+        match take(&monitor) {
             (true, taker) => takers.push(taker),
             (false, _) => break takers.len(),
         }
@@ -205,7 +206,7 @@ fn so_many_exports_are_taken_at_a_time_and_no_more() {
     let (status, body) = monitor.request("GET", "/api/v1/events/export", &[], "");
     assert!(status == 503 && body.contains("too_many_exports"), "{status} {body}");
     drop(takers);
-    eventually("there is room again", || take().0.then_some(()));
+    eventually("there is room again", || take(&monitor).0.then_some(()));
 }
 
 #[test]

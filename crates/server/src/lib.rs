@@ -47,7 +47,7 @@ pub use config::{
 };
 use hub::Hub;
 use listener::Served;
-pub use live::admin::hash_password;
+pub use live::admin::{check_hash, hash_password};
 pub use live::roster::Connected;
 use recorder::Recorder;
 pub use recorder::memory::checkpoint_without;

@@ -70,7 +70,7 @@ pub struct Eraser {
 /// How an erasing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Erasing {
-    /// Nothing is left of it in any file but the newest; so many events were erased.
+    /// Nothing is left of it below the number; so many events were erased from older files.
     Done(u64),
     /// The newest file has something of it: the writer is to go on in another one, and then it is to be tried again.
     Newest,

@@ -183,8 +183,13 @@ fn change(home: &Home, changes: &[(&str, Option<&str>)]) -> Result<(), Failure> 
         return Err(refused(reason, help));
     }
     let (monitoring, _) = settings::checked(&file, &new)?;
-    if paths.iter().any(|path| path.contains(&"tls")) {
+    let touches = |section: &str| paths.iter().any(|path| path.contains(&section));
+    if touches("tls") {
         usable(&monitoring.tls).map_err(|(reason, help)| refused(reason, help))?;
+    }
+    if let Some(admin) = monitoring.admin.as_ref().filter(|_| touches("admin")) {
+        server::check_hash(&admin.password_hash)
+            .map_err(|reason| refused(reason, "Make one with: claude-mpm monitor hash-password"))?;
     }
     // What else the file says must be what it said.
     let (mut before, mut after) = (settings::values(&old), settings::values(&new));

@@ -34,10 +34,15 @@ pub(crate) fn of(
         let reason = format!("no monitor answers on port {port}");
         return Err(Failure::new(words.failed, reason, words.nobody).with_code(3));
     };
+    read(port, status, &body, words)
+}
+
+/// What it answered, if that is good news.
+pub(crate) fn read(port: u16, status: u16, body: &[u8], words: Words<'_>) -> Result<Value, Failure> {
     if (200..300).contains(&status) {
-        return Ok(serde_json::from_slice(&body).unwrap_or_default());
+        return Ok(serde_json::from_slice(body).unwrap_or_default());
     }
-    Err(refused(&format!("what listens on port {port} answered {status}"), &body, words))
+    Err(refused(&format!("what listens on port {port} answered {status}"), body, words))
 }
 
 /// A request that cannot even be written: the token is what it is made of.

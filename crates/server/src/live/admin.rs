@@ -24,8 +24,7 @@ use crate::config::{self, AdminMode};
 use login::Login;
 use watcher::Watcher;
 
-pub(crate) use login::check_hash;
-pub use login::hash_password;
+pub use login::{check_hash, hash_password};
 
 /// The namespace.
 pub(crate) const NAMESPACE: &str = "/admin";

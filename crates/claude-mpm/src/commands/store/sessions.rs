@@ -127,9 +127,6 @@ fn ask(place: &Place, what: &str, method: Method, path: &str) -> Result<Value, F
     let request = probe::get(known.port, path).method(method).body(Full::<Bytes>::default());
     let request = request.map_err(|error| answer::unsendable(what, error))?;
     let (status, body) = probe::ask_at(&known.plan.host, known.port, request, ANSWER_MAX).ok_or_else(silent)?;
-    if (200..300).contains(&status) {
-        return Ok(serde_json::from_slice(&body).unwrap_or_default());
-    }
     let words = Words { failed: what, nobody: "", help: "Take its id from the page, or from claude-mpm store export" };
-    Err(answer::refused(&format!("what listens on port {} answered {status}", known.port), &body, words))
+    answer::read(known.port, status, &body, words)
 }

@@ -39,7 +39,7 @@ pub(super) struct Login {
 }
 
 /// Whether this is a bcrypt hash that can be checked in good time; else why not.
-pub(crate) fn check_hash(hash: &str) -> Result<(), String> {
+pub fn check_hash(hash: &str) -> Result<(), String> {
     let cost = HashParts::from_str(hash).map_err(|error| format!("it is no bcrypt hash: {error}"))?.get_cost();
     if cost > COST_MAX {
         return Err(format!("its cost is {cost}, and at most {COST_MAX} can be checked in a second"));
